@@ -1,0 +1,18 @@
+"""Chooses between the command line and the window, nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+
+
+def main() -> int:
+    """Run the program; returns the exit status."""
+    multiprocessing.freeze_support()  # must come first: a frozen program's children start here too
+    from saliency_viewer.cli import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Attribution maps: one engine that runs the network, one file for each method."""

@@ -1,0 +1,40 @@
+"""The things the program talks about, as frozen dataclasses: no files, no torch, no Qt."""
+
+from saliency_viewer.domain.maps import AttributionMap, Provenance, Validity
+from saliency_viewer.domain.model_card import ExplainSpec, InputSpec, ModelCard, OutputSpec
+from saliency_viewer.domain.parameters import ParameterSpec, parameter, parameter_specs
+from saliency_viewer.domain.plan import AnalysisPlan, ImageReference, MethodRequest
+from saliency_viewer.domain.prediction import Prediction
+from saliency_viewer.domain.regions import REGION_COLOURS, Region, RegionSet, regions_from_labels
+from saliency_viewer.domain.statistics import STATISTIC_COLUMNS, StatisticRow
+from saliency_viewer.domain.study import Identity, Series, Study, Unreadable
+from saliency_viewer.domain.volume import Volume, Window
+
+__all__ = [
+    "REGION_COLOURS",
+    "STATISTIC_COLUMNS",
+    "AnalysisPlan",
+    "AttributionMap",
+    "ExplainSpec",
+    "Identity",
+    "ImageReference",
+    "InputSpec",
+    "MethodRequest",
+    "ModelCard",
+    "OutputSpec",
+    "ParameterSpec",
+    "Prediction",
+    "Provenance",
+    "Region",
+    "RegionSet",
+    "Series",
+    "StatisticRow",
+    "Study",
+    "Unreadable",
+    "Validity",
+    "Volume",
+    "Window",
+    "parameter",
+    "parameter_specs",
+    "regions_from_labels",
+]

@@ -1,0 +1,92 @@
+"""An attribution map in the patient, with how it came about and how far it can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency_viewer.spatial import Geometry
+
+Badge = Literal["verified", "approximate", "failed", "not defined"]
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Whether the method was really applied to this network.
+
+    ``badge`` is what the window shows, ``text`` the number or reason beside it. ``intercepted`` and
+    ``executed`` count activation calls seen by a backward rule and run by the network.
+    """
+
+    badge: Badge
+    text: str = ""
+    intercepted: int | None = None
+    executed: int | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything needed to compute the same map again."""
+
+    method: str
+    parameters: Mapping[str, Any]
+    target: str
+    seed: int
+    layer: str | None = None
+    baseline: str | None = None
+    model_name: str = ""
+    model_version: str = ""
+    model_hash: str = ""
+    device: str = "cpu"
+    threads: int = 1
+    batch_size: int = 1
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionMap:
+    """A raw map on the image's own grid.
+
+    Parameters
+    ----------
+    array:
+        (slice, row, column) float32, signed, not normalised (a CAM before its ReLU), channels summed;
+        NaN where the model saw nothing.
+    one_sided:
+        True when the method's published form ends with a ReLU, so that display shows the positive part only.
+    probability, logit:
+        What the model said about ``target``.
+    residual:
+        Completeness or conservation residual (relative, see Provenance), None for methods without one.
+    standard_error:
+        Monte-Carlo standard error of the map's mean absolute value, None for deterministic methods.
+    """
+
+    array: NDArray[np.float32]
+    geometry: Geometry
+    method: str
+    target: str
+    validity: Validity
+    provenance: Provenance
+    one_sided: bool = False
+    logit: float = float("nan")
+    probability: float = float("nan")
+    target_is_predicted: bool = True
+    residual: float | None = None
+    standard_error: float | None = None
+    slices: tuple[int, ...] = ()  # slices a slice-wise network was explained on; empty: all
+
+    def __post_init__(self) -> None:
+        if tuple(self.array.shape) != self.geometry.shape:
+            raise ValueError(f"map {self.array.shape} does not fit geometry {self.geometry.shape}")
+
+    def is_empty(self) -> bool:
+        """True when there is no evidence to show: every seen value is zero or not finite."""
+        finite = self.array[np.isfinite(self.array)]
+        return not finite.size or not np.any(finite)

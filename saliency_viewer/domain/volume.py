@@ -1,0 +1,69 @@
+"""An image with its place in the patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency_viewer.spatial import Geometry
+
+
+@dataclass(frozen=True)
+class Window:
+    """A display window in modality units: ``centre`` and ``width`` as in DICOM's VOI LINEAR function."""
+
+    centre: float
+    width: float
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Modality values on a grid.
+
+    Parameters
+    ----------
+    array:
+        (slice, row, column), a native integer or float32 dtype; modality values (HU for CT, ...).
+        A higher value is always a brighter one: readers turn MONOCHROME1 round.
+        A colour image holds its luminance here.
+    geometry:
+        The grid; ``array.shape == geometry.shape``.
+    colour:
+        (slice, row, column, 3) uint8 for colour images, else None.
+    window:
+        The window that the file asks for, else None (then percentiles of the image serve).
+    value_range:
+        Smallest and largest value the encoding can represent, e.g. (0, 4095); None when unknown.
+    units:
+        Unit of the values as written on screen ("HU"), empty when arbitrary.
+    warnings:
+        Sentences about anything unusual in the files.
+    """
+
+    array: NDArray[np.generic]
+    geometry: Geometry
+    modality: str = ""
+    units: str = ""
+    body_part: str = ""
+    view: str = ""
+    window: Window | None = None
+    value_range: tuple[float, float] | None = None
+    colour: NDArray[np.uint8] | None = None
+    series_uid: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if tuple(self.array.shape) != self.geometry.shape:
+            raise ValueError(f"array {self.array.shape} does not fit geometry {self.geometry.shape}")
+
+    def default_window(self) -> Window:
+        """The file's window, or the 0.5 to 99.5 percentile range of the finite values."""
+        if self.window is not None:
+            return self.window
+        # A strided sample is enough for a percentile and keeps a 400-slice CT instant.
+        sample = self.array.reshape(-1)[:: max(1, self.array.size // 500_000)].astype(np.float64)
+        sample = sample[np.isfinite(sample)]
+        low, high = np.percentile(sample, [0.5, 99.5]) if sample.size else (0.0, 1.0)
+        return Window(float(low + high) / 2, max(float(high - low), 1e-6))

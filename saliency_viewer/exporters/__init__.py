@@ -1,0 +1,1 @@
+"""Results out: PNG, NPY, NIfTI, CSV and the manifest."""

@@ -1,0 +1,1 @@
+"""Model packages: card, weights, architectures, preprocessing with its exact inverse, layers."""

@@ -1,0 +1,1 @@
+"""Synthetic chest radiographs and brain volumes with known truth, as arrays and as DICOM."""

@@ -1,0 +1,1 @@
+"""Drawing: outlines and strokes to masks, and the history that undoes them."""

@@ -1,0 +1,21 @@
+"""Where things are: index axes, patient millimetres, planes, and moving images between grids.
+
+Arrays are (slice, row, column). Patient coordinates are LPS millimetres (x to the patient's Left,
+y to Posterior, z to Superior), as in DICOM. NIfTI's RAS is converted in its reader and exporter only.
+"""
+
+from saliency_viewer.spatial.geometry import Geometry
+from saliency_viewer.spatial.planes import Plane, axis_codes, edge_letters, orientation_name, plane_of_axis
+from saliency_viewer.spatial.resampling import require_same_grid, resample_image, resample_labels
+
+__all__ = [
+    "Geometry",
+    "Plane",
+    "axis_codes",
+    "edge_letters",
+    "orientation_name",
+    "plane_of_axis",
+    "require_same_grid",
+    "resample_image",
+    "resample_labels",
+]

@@ -1,0 +1,1 @@
+"""Training the classifiers that ship with the demo."""
