@@ -6,19 +6,23 @@ from saliency_viewer.domain.parameters import ParameterSpec, parameter, paramete
 from saliency_viewer.domain.plan import AnalysisPlan, ImageReference, MethodRequest
 from saliency_viewer.domain.prediction import Prediction
 from saliency_viewer.domain.regions import REGION_COLOURS, Region, RegionSet, regions_from_labels
+from saliency_viewer.domain.result import AnalysisResult, MethodFailure
 from saliency_viewer.domain.statistics import STATISTIC_COLUMNS, StatisticRow
 from saliency_viewer.domain.study import Identity, Series, Study, Unreadable
+from saliency_viewer.domain.target import ScoreTarget
 from saliency_viewer.domain.volume import Volume, Window
 
 __all__ = [
     "REGION_COLOURS",
     "STATISTIC_COLUMNS",
     "AnalysisPlan",
+    "AnalysisResult",
     "AttributionMap",
     "ExplainSpec",
     "Identity",
     "ImageReference",
     "InputSpec",
+    "MethodFailure",
     "MethodRequest",
     "ModelCard",
     "OutputSpec",
@@ -27,6 +31,7 @@ __all__ = [
     "Provenance",
     "Region",
     "RegionSet",
+    "ScoreTarget",
     "Series",
     "StatisticRow",
     "Study",
