@@ -2,6 +2,7 @@
 
 from saliency_viewer.domain.maps import AttributionMap, Provenance, Validity
 from saliency_viewer.domain.model_card import ExplainSpec, InputSpec, ModelCard, OutputSpec
+from saliency_viewer.domain.notice import RESEARCH_NOTICE
 from saliency_viewer.domain.parameters import ParameterSpec, parameter, parameter_specs
 from saliency_viewer.domain.plan import AnalysisPlan, ImageReference, MethodRequest
 from saliency_viewer.domain.prediction import Prediction
@@ -14,6 +15,7 @@ from saliency_viewer.domain.volume import Volume, Window
 
 __all__ = [
     "REGION_COLOURS",
+    "RESEARCH_NOTICE",
     "STATISTIC_COLUMNS",
     "AnalysisPlan",
     "AnalysisResult",

@@ -1,1 +1,23 @@
 """Maps to colours to overlay pixels, contours and figures: the same on screen and in files."""
+
+from saliency_viewer.render.colours import COLOUR_MAPS, ONE_SIDED, RANKS, TWO_SIDED, colour_table
+from saliency_viewer.render.outlines import outlines
+from saliency_viewer.render.overlay import map_colours, map_levels, overlay, overlay_rgba
+from saliency_viewer.render.style import MapStyle, style_for
+from saliency_viewer.render.window import to_grey
+
+__all__ = [
+    "COLOUR_MAPS",
+    "ONE_SIDED",
+    "RANKS",
+    "TWO_SIDED",
+    "MapStyle",
+    "colour_table",
+    "map_colours",
+    "map_levels",
+    "outlines",
+    "overlay",
+    "overlay_rgba",
+    "style_for",
+    "to_grey",
+]
