@@ -1,0 +1,317 @@
+"""Painting a slice with its map, regions, crosshair and words."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from saliency_viewer.domain import AttributionMap, RegionSet, Volume, Window
+from saliency_viewer.gui.viewer import palette
+from saliency_viewer.gui.viewer.annotations import (
+    Heading,
+    image_lines,
+    paint_corners,
+    paint_empty,
+    paint_heading,
+    paint_letters,
+)
+from saliency_viewer.gui.viewer.camera import Camera
+from saliency_viewer.gui.viewer.colour_bar import ColourBar
+from saliency_viewer.gui.viewer.frame import SliceFrame
+from saliency_viewer.gui.viewer.picture import SlicePicture
+from saliency_viewer.gui.viewer.regions_layer import RegionsLayer
+from saliency_viewer.render import MapStyle
+from saliency_viewer.spatial import require_same_grid
+
+_CORNER = 4.0
+_BAR_SHARE = 0.46
+_BAR_INSET = 28
+
+
+class SliceCanvas(QWidget):
+    """What was set, painted. It holds nothing else, and asks for nothing.
+
+    Picture, map and regions are painted into a pixmap of the screen's own resolution that is kept
+    until one of them or the camera changes, so that moving a cursor over them costs a copy.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMinimumSize(120, 120)
+        self._volume: Volume | None = None
+        self._frame: SliceFrame | None = None
+        self._axis = 0
+        self._index = 0
+        self._radiological = True
+        self._window: Window | None = None
+        self._crosshair: tuple[int, int, int] | None = None
+        self._heading = Heading()
+        self._active = False
+        self._smooth = True
+        self._empty_text = "Drop a study here, or open the demo."
+        self._camera = Camera(QSizeF(1, 1), QSizeF(1, 1), QSizeF(self.size()))
+        self._picture = SlicePicture()
+        self._regions = RegionsLayer()
+        self._scene: QPixmap | None = None
+        self._bar = ColourBar(self)
+
+    # What is shown
+
+    @property
+    def axis(self) -> int:
+        """Array axis that the slices are perpendicular to."""
+        return self._axis
+
+    @property
+    def slice_index(self) -> int:
+        """The slice that is shown."""
+        return self._index
+
+    @property
+    def window_shown(self) -> Window | None:
+        """The display window; None without an image."""
+        return self._window
+
+    @property
+    def frame(self) -> SliceFrame | None:
+        """How the slice stands on the screen; None without an image."""
+        return self._frame
+
+    @property
+    def zoom(self) -> float:
+        """Magnification relative to the picture that just fits."""
+        return self._camera.zoom
+
+    @property
+    def colour_bar(self) -> ColourBar:
+        """The legend inside this viewport."""
+        return self._bar
+
+    @property
+    def empty_text(self) -> str:
+        """What an empty viewport says: the next step."""
+        return self._empty_text
+
+    @empty_text.setter
+    def empty_text(self, text: str) -> None:
+        self._empty_text = text
+        self.update()
+
+    @property
+    def points_per_mm(self) -> float:
+        """Viewport points per millimetre (per pixel without calibration)."""
+        return self._camera.scale
+
+    @property
+    def draw_colour(self) -> QColor:
+        """Colour of the region that is being drawn."""
+        return self._regions.selected_colour
+
+    def to_index(self, position: QPointF) -> tuple[float, float]:
+        """Voxel-centre coordinates of the slice's two array axes, rising, under a viewport point."""
+        picture = self._camera.to_picture(position)
+        first, second = self._shown_frame.to_index((picture.x(), picture.y())).tolist()
+        return first, second
+
+    def to_viewport(self, point: tuple[float, float]) -> QPointF:
+        """Viewport point of such coordinates."""
+        return self._camera.transform().map(QPointF(*self._shown_frame.to_picture(point).tolist()))
+
+    def voxel(self, position: QPointF) -> tuple[int, int, int] | None:
+        """The voxel (slice, row, column) under a viewport point; None outside the image."""
+        if self._frame is None:
+            return None
+        picture = self._camera.to_picture(position)
+        return self._frame.voxel((picture.x(), picture.y()), self._index)
+
+    @property
+    def _shown_frame(self) -> SliceFrame:
+        if self._frame is None:
+            raise ValueError("the viewport shows no image")
+        return self._frame
+
+    # Setting it
+
+    def set_volume(self, volume: Volume | None, axis: int = 0) -> None:
+        """Show the slices of ``volume`` along array ``axis`` (0 slice, 1 row, 2 column), the middle one first.
+
+        A map or regions of another grid are taken away, and the window becomes the volume's own.
+        None empties the viewport.
+        """
+        if volume is self._volume and axis == self._axis:
+            return
+        if volume is not self._volume:
+            self._window = volume.default_window() if volume is not None else None
+            self._picture.set_window(self._window)
+            self.set_map(None, None)
+            self.set_regions(None, None)
+            self._crosshair = None
+        self._volume, self._axis = volume, axis
+        self._index = volume.geometry.shape[axis] // 2 if volume is not None else 0
+        self._reframe()
+        self.fit()
+
+    def set_slice(self, index: int) -> None:
+        """Show slice ``index``, clipped to the volume."""
+        if self._frame is None:
+            return
+        self._index = min(max(index, 0), self._frame.slices - 1)
+        self._picture.set_slice(self._volume, self._frame, self._index)
+        self._repaint_scene()
+
+    def set_window(self, window: Window) -> None:
+        """Show the image with this window."""
+        self._window = window
+        self._picture.set_window(window)
+        self._repaint_scene()
+
+    def set_map(self, amap: AttributionMap | None, style: MapStyle | None) -> None:
+        """Lay a map over the image; None takes it away. Raises ``UserError`` when the grids differ."""
+        if amap is not None and self._volume is not None:
+            require_same_grid(self._volume.geometry, amap.geometry, "The map")
+        self._picture.set_map(amap, style)
+        self._bar.set_style(style if amap is not None else None)
+        self._repaint_scene()
+
+    def set_regions(self, regions: RegionSet | None, selected: str | None = None) -> None:
+        """Draw these regions' outlines; ``selected`` is the one being edited. Raises ``UserError`` as set_map."""
+        if regions is not None and self._volume is not None:
+            require_same_grid(self._volume.geometry, regions.geometry, "The region set")
+        self._regions.set_regions(regions, selected)
+        self._repaint_scene()
+
+    def set_crosshair(self, index: tuple[int, int, int] | None) -> None:
+        """Thin lines through the voxel (slice, row, column); None takes them away."""
+        self._crosshair = index
+        self.update()
+
+    def set_title(self, title: str, subtitle: str = "", badge: str = "", badge_kind: str = "") -> None:
+        """Words at the top left; ``badge_kind`` (verified, approximate, failed, not defined) gives the colour."""
+        self._heading = Heading(title, subtitle, badge, badge_kind)
+        self.setAccessibleName(title)
+        self.setAccessibleDescription(", ".join(word for word in (subtitle, badge) if word))
+        self.update()
+
+    def set_active(self, active: bool) -> None:
+        """A blue frame tells which viewport the tools and keys belong to."""
+        self._active = active
+        self.update()
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Interpolate between pixels (the default), or show them as squares."""
+        self._smooth = smooth
+        self._repaint_scene()
+
+    def set_radiological(self, radiological: bool) -> None:
+        """The patient's right on the left of the picture (the default), or the other way round."""
+        self._radiological = radiological
+        self._reframe()
+        self._repaint_scene()
+
+    def fit(self) -> None:
+        """Show the whole picture."""
+        self._camera.fit()
+        self._repaint_scene()
+
+    def actual_size(self) -> None:
+        """One image pixel for one pixel of the screen, as the smaller side of a pixel goes."""
+        smaller = min(self._camera.pixel.width(), self._camera.pixel.height())
+        per_pixel = self._camera.scale * smaller * self.devicePixelRatioF()
+        self._camera.zoom_at(1.0 / per_pixel, QPointF(self.width() / 2, self.height() / 2))
+        self._repaint_scene()
+
+    def _reframe(self) -> None:
+        if self._volume is None:
+            self._frame = None
+        else:
+            self._frame = frame = SliceFrame.of(self._volume.geometry, self._axis, self._radiological)
+            self._camera.picture = QSizeF(frame.width, frame.height)
+            self._camera.pixel = QSizeF(*frame.pixel_size)
+        self._picture.set_slice(self._volume, self._frame, self._index)
+
+    # Painting
+
+    def _repaint_scene(self) -> None:
+        self._scene = None
+        self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Keep the middle of the picture in the middle."""
+        super().resizeEvent(event)
+        self._camera.viewport = QSizeF(self.size())
+        height = max(round(self.height() * _BAR_SHARE), 60)
+        size = QSize(self._bar.sizeHint().width(), height)
+        self._bar.setGeometry(self.width() - size.width() - _BAR_INSET, (self.height() - height) // 2, *size.toTuple())
+        self._scene = None
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Copy the scene, then paint what moves over it."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), palette.BLACK)
+        if self._frame is None:
+            paint_empty(painter, self._empty_text, QRectF(self.rect()))
+        else:
+            painter.drawPixmap(0, 0, self._current_scene(self._frame))
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._paint_crosshair(painter, self._frame)
+            self._paint_words(painter, self._frame)
+            self.paint_marks(painter)
+        self._paint_border(painter)
+        painter.end()
+
+    def paint_marks(self, painter: QPainter) -> None:
+        """Hook for what a mouse tool draws over the picture."""
+
+    def _current_scene(self, frame: SliceFrame) -> QPixmap:
+        ratio = self.devicePixelRatioF()
+        wanted = self.size() * ratio
+        if self._scene is None or self._scene.size() != wanted:
+            scene = QPixmap(wanted)
+            scene.setDevicePixelRatio(ratio)
+            scene.fill(palette.BLACK)
+            painter = QPainter(scene)
+            self._paint_picture(painter, ratio)
+            to_viewport = frame.path_transform() * self._camera.transform()
+            self._regions.paint(painter, self._axis, self._index, to_viewport)
+            painter.end()
+            self._scene = scene
+        return self._scene
+
+    def _paint_picture(self, painter: QPainter, ratio: float) -> None:
+        target = self._camera.picture_rect()
+        pixels = QSize(round(target.width() * ratio), round(target.height() * ratio))
+        image = self._picture.image()
+        if image is None or pixels.isEmpty():
+            return
+        # Below half size a bilinear painter skips pixels: average them instead.
+        if self._smooth and 2 * pixels.width() < image.width() and 2 * pixels.height() < image.height():
+            image = self._picture.reduced(pixels) or image
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth)
+        painter.drawImage(target, image, QRectF(image.rect()))
+
+    def _paint_crosshair(self, painter: QPainter, frame: SliceFrame) -> None:
+        if self._crosshair is None:
+            return
+        picture = frame.to_picture([self._crosshair[axis] for axis in frame.axes])
+        middle = self._camera.transform().map(QPointF(*picture))
+        area = self._camera.picture_rect().intersected(QRectF(self.rect()))
+        painter.setPen(QPen(palette.with_alpha(palette.ACCENT, 0.5), 1.0))
+        x, y = round(middle.x()) + 0.5, round(middle.y()) + 0.5  # on the pixel, so that the line is one pixel wide
+        painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+        painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+
+    def _paint_words(self, painter: QPainter, frame: SliceFrame) -> None:
+        area = QRectF(self.rect())
+        paint_letters(painter, frame.letters, area)
+        paint_heading(painter, self._heading, area)
+        if self._volume is not None:
+            lines = image_lines(self._volume, frame, self._index, self._window)
+            paint_corners(painter, lines, self._camera.zoom, area)
+
+    def _paint_border(self, painter: QPainter) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(palette.ACCENT if self._active else palette.LINE, 1.0))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), _CORNER, _CORNER)

@@ -1,0 +1,93 @@
+"""The pixels of the slice that is shown, computed by ``render`` and kept until something changes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QImage
+
+from saliency_viewer.domain import AttributionMap, Volume, Window
+from saliency_viewer.gui.viewer.frame import SliceFrame
+from saliency_viewer.render import MapStyle, overlay_rgba, to_grey
+
+_FORMATS = {
+    1: QImage.Format.Format_Grayscale8,
+    3: QImage.Format.Format_RGB888,
+    4: QImage.Format.Format_RGBX8888,
+}
+
+
+def to_image(pixels: NDArray[np.uint8]) -> QImage:
+    """A QImage of its own memory from (height, width) grey, (..., 3) RGB or (..., 4) opaque RGBA, uint8."""
+    dense = np.ascontiguousarray(pixels)
+    height, width = dense.shape[:2]
+    kind = _FORMATS[dense.shape[2] if dense.ndim == 3 else 1]
+    wrapped = QImage(dense.data, width, height, dense.strides[0], kind)
+    # The conversion copies, so that the picture outlives the array; RGB32 is what QPainter draws fastest.
+    return wrapped.convertToFormat(QImage.Format.Format_RGB32)
+
+
+class SlicePicture:
+    """Grey values, then the map over them, each computed once per slice.
+
+    The setters only note what is wanted; :meth:`image` does the work when the picture is painted.
+    """
+
+    def __init__(self) -> None:
+        self._volume: Volume | None = None
+        self._frame: SliceFrame | None = None
+        self._index = 0
+        self._window: Window | None = None
+        self._map: AttributionMap | None = None
+        self._style: MapStyle | None = None
+        self._base: NDArray[np.uint8] | None = None
+        self._image: QImage | None = None
+        self._small: QImage | None = None
+
+    def set_slice(self, volume: Volume | None, frame: SliceFrame | None, index: int) -> None:
+        """Which slice is shown, and how it is turned."""
+        if volume is not self._volume or frame != self._frame or index != self._index:
+            self._volume, self._frame, self._index = volume, frame, index
+            self._forget(base=True)
+
+    def set_window(self, window: Window | None) -> None:
+        """The display window; colour images have none."""
+        if window != self._window:
+            self._window = window
+            self._forget(base=True)
+
+    def set_map(self, amap: AttributionMap | None, style: MapStyle | None) -> None:
+        """The map over the image, or None."""
+        if amap is not self._map or style != self._style:
+            self._map, self._style = amap, style
+            self._forget(base=False)
+
+    def _forget(self, base: bool) -> None:
+        self._image = self._small = None
+        if base:
+            self._base = None
+
+    def image(self) -> QImage | None:
+        """The picture at one image pixel per pixel, or None when nothing was set."""
+        if self._image is None and self._volume is not None and self._frame is not None:
+            base = self._base if self._base is not None else self._grey(self._volume, self._frame)
+            self._base = base
+            if self._map is not None and self._style is not None:
+                base = overlay_rgba(base, self._frame.cut(self._map.array, self._index), self._style)
+            self._image = to_image(base)
+        return self._image
+
+    def reduced(self, size: QSize) -> QImage | None:
+        """The picture averaged down to ``size`` device pixels: a bilinear painter would skip pixels."""
+        image = self.image()
+        if image is None or (self._small is not None and self._small.size() == size):
+            return self._small
+        keep = Qt.AspectRatioMode.IgnoreAspectRatio
+        self._small = image.scaled(size, keep, Qt.TransformationMode.SmoothTransformation)
+        return self._small
+
+    def _grey(self, volume: Volume, frame: SliceFrame) -> NDArray[np.uint8]:
+        if volume.colour is not None:
+            return np.ascontiguousarray(frame.cut(volume.colour, self._index), dtype=np.uint8)
+        return to_grey(frame.cut(volume.array, self._index), self._window or volume.default_window())
