@@ -136,8 +136,10 @@ class RegionSet:
         return name
 
     def next_colour(self) -> str:
-        """The palette's next colour."""
-        return REGION_COLOURS[len(self.regions) % len(REGION_COLOURS)]
+        """The palette's first colour that no region has; when all are taken they start again."""
+        used = {region.colour.upper() for region in self.regions}
+        free = (colour for colour in REGION_COLOURS if colour not in used)
+        return next(free, REGION_COLOURS[len(self.regions) % len(REGION_COLOURS)])
 
 
 def regions_from_labels(

@@ -27,7 +27,7 @@ def outlines(mask2d: NDArray[np.generic]) -> list[NDArray[np.float64]]:
     ends = np.concatenate([end for _, end in runs])
     direction = np.repeat(np.arange(4), [len(start) for start, _ in runs])
     following = _following(edges, starts, ends, direction)
-    return _chains(following, starts + (rows[0] - 0.5, columns[0] - 0.5))
+    return _chains(following, starts + np.array([rows[0] - 0.5, columns[0] - 0.5]))
 
 
 def _directed_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

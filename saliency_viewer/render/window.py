@@ -36,7 +36,7 @@ def _table(dtype: str, window: Window) -> NDArray[np.uint8]:
 def _windowed(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
     whole = values.dtype.kind in "iu" and window.width >= 1.0
     centre, width = (window.centre - 0.5, window.width - 1.0) if whole else (window.centre, window.width)
-    numbers = values.astype(np.float64 if values.dtype.itemsize > 2 and whole else np.float32, copy=False)
+    numbers = _as_floats(values)
     if width <= 0.0:  # a threshold; the standard puts the value at the edge itself below
         return np.where(numbers > centre, 255, 0).astype(np.uint8)
     scale = 255.0 / width
@@ -45,3 +45,9 @@ def _windowed(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
     np.clip(grey, 0.0, 255.0, out=grey)
     np.copyto(grey, 0.0, where=np.isnan(grey))
     return grey.astype(np.uint8)
+
+
+def _as_floats(values: NDArray[np.generic]) -> NDArray[np.floating]:
+    """Float32 where it holds every value exactly enough for 256 greys, else float64."""
+    small = values.dtype.itemsize <= 2 or values.dtype == np.float32
+    return np.asarray(values, dtype=np.float32 if small else np.float64)
