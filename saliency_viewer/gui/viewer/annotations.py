@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen, QPixmap, QPixmapCache
 
 from saliency_viewer.domain import Volume, Window
 from saliency_viewer.gui.viewer import palette
@@ -13,6 +13,7 @@ from saliency_viewer.gui.viewer.frame import SliceFrame
 
 MARGIN = 10.0
 _LINE = 15.0
+_EDGE = 3.0
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ def image_lines(volume: Volume, frame: SliceFrame, index: int, window: Window | 
     view = volume.view if frame.slices == 1 else frame.plane.name
     facts = [word for word in (volume.modality, view) if word]
     lines = [" · ".join([*facts, f"{frame.width} × {frame.height}"])]
-    if frame.slices > 1:
-        lines.append(f"Slice {index + 1} / {frame.slices}")
+    shown = [f"Slice {index + 1} / {frame.slices}"] if frame.slices > 1 else []
     if window is not None and volume.colour is None:
-        lines.append(f"W {short_number(window.width)} · L {short_number(window.centre)}")
+        shown.append(f"W {short_number(window.width)} · L {short_number(window.centre)}")
+    if shown:
+        lines.append(" · ".join(shown))
     return tuple(lines)
 
 
@@ -45,17 +47,46 @@ def short_number(value: float) -> str:
 
 def draw_text(painter: QPainter, where: QPointF, text: str, font: QFont, colour: QColor) -> float:
     """Draw at a baseline with a soft dark edge, which keeps words legible on bright tissue; returns the width."""
+    metrics = QFontMetricsF(font)
+    width = metrics.horizontalAdvance(text)
+    if text:
+        ratio = painter.device().devicePixelRatioF()
+        words = _words(text, font, colour, ratio, QSizeF(width, metrics.height()))
+        top = where.y() - metrics.ascent() - _EDGE
+        # Whole pixels, so that the kept picture of the words stays sharp.
+        left = QPointF(round((where.x() - _EDGE) * ratio) / ratio, round(top * ratio) / ratio)
+        painter.drawPixmap(left, words)
+    return width
+
+
+def _words(text: str, font: QFont, colour: QColor, ratio: float, size: QSizeF) -> QPixmap:
+    """The words with their edge, kept by Qt: outlining letters is too slow for every mouse move."""
+    key = f"viewer-words/{text}/{font.key()}/{colour.name()}/{ratio}"
+    kept = QPixmap()
+    if QPixmapCache.find(key, kept):
+        return kept
+    whole = (size + QSizeF(2 * _EDGE, 2 * _EDGE)) * ratio
+    words = QPixmap(whole.toSize() + QSize(1, 1))
+    words.setDevicePixelRatio(ratio)
+    words.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(words)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    start = QPointF(_EDGE, _EDGE + QFontMetricsF(font).ascent())
+    letters = QPainterPath()
+    letters.addText(start, font, text)
+    edge = QPen(palette.with_alpha(palette.BLACK, 0.6), _EDGE)
+    edge.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    painter.strokePath(letters, edge)
     painter.setFont(font)
-    painter.setPen(palette.with_alpha(palette.BLACK, 0.55))
-    for dx, dy in ((0.0, 1.0), (1.0, 0.0), (-1.0, 0.0), (0.0, -1.0)):
-        painter.drawText(where + QPointF(dx, dy), text)
     painter.setPen(colour)
-    painter.drawText(where, text)
-    return QFontMetricsF(font).horizontalAdvance(text)
+    painter.drawText(start, text)
+    painter.end()
+    QPixmapCache.insert(key, words)
+    return words
 
 
-def paint_heading(painter: QPainter, heading: Heading, area: QRectF) -> None:
-    """Title in bold with its badge, the subtitle below."""
+def paint_heading(painter: QPainter, heading: Heading, area: QRectF) -> QRectF:
+    """Title in bold with its badge, the subtitle below; returns the area that the first line takes."""
     bold, plain = palette.font(13, bold=True), palette.font(12)
     baseline = area.top() + MARGIN + 11
     room = area.width() - 2 * MARGIN
@@ -63,13 +94,15 @@ def paint_heading(painter: QPainter, heading: Heading, area: QRectF) -> None:
     title = _elided(heading.title, bold, room - badge_room)
     width = draw_text(painter, QPointF(area.left() + MARGIN, baseline), title, bold, palette.TEXT)
     if heading.badge:
-        _paint_badge(painter, QPointF(area.left() + MARGIN + width + (10 if title else 0), baseline), heading)
+        width += 10 if title else 0
+        width += _paint_badge(painter, QPointF(area.left() + MARGIN + width, baseline), heading)
     if heading.subtitle:
         text = _elided(heading.subtitle, plain, room)
         draw_text(painter, QPointF(area.left() + MARGIN, baseline + 17), text, plain, palette.SECONDARY)
+    return QRectF(area.left(), area.top(), MARGIN + width, MARGIN + 17)
 
 
-def _paint_badge(painter: QPainter, baseline: QPointF, heading: Heading) -> None:
+def _paint_badge(painter: QPainter, baseline: QPointF, heading: Heading) -> float:
     font = palette.font(11)
     colour = palette.BADGES.get(heading.badge_kind, palette.MUTED)
     width = QFontMetricsF(font).horizontalAdvance(heading.badge)
@@ -80,6 +113,7 @@ def _paint_badge(painter: QPainter, baseline: QPointF, heading: Heading) -> None
     painter.setFont(font)
     painter.setPen(colour)
     painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, heading.badge)
+    return pill.width()
 
 
 def _elided(text: str, font: QFont, room: float) -> str:
@@ -100,8 +134,8 @@ def paint_corners(painter: QPainter, lines: tuple[str, ...], zoom: float, area: 
         draw_text(painter, where, _elided(line, font, space), font, palette.SECONDARY)
 
 
-def paint_letters(painter: QPainter, letters: tuple[str, str, str, str], area: QRectF) -> None:
-    """The patient's sides at the (left, right, top, bottom) edges."""
+def paint_letters(painter: QPainter, letters: tuple[str, str, str, str], area: QRectF, taken: QRectF) -> None:
+    """The patient's sides at the (left, right, top, bottom) edges; the top one gives way to a long title."""
     font = palette.font(13, bold=True)
     metrics = QFontMetricsF(font)
     left, right, top, bottom = letters
@@ -109,7 +143,8 @@ def paint_letters(painter: QPainter, letters: tuple[str, str, str, str], area: Q
     draw_text(painter, QPointF(area.left() + MARGIN - 1, middle), left, font, palette.TEXT)
     wide = metrics.horizontalAdvance(right)
     draw_text(painter, QPointF(area.right() - MARGIN + 1 - wide, middle), right, font, palette.TEXT)
-    for letter, y in ((top, area.top() + MARGIN + 11), (bottom, area.bottom() - MARGIN - 1)):
+    down = 34.0 if taken.right() > area.center().x() - 12 else 0.0
+    for letter, y in ((top, area.top() + MARGIN + 11 + down), (bottom, area.bottom() - MARGIN - 1)):
         x = area.center().x() - metrics.horizontalAdvance(letter) / 2
         draw_text(painter, QPointF(x, y), letter, font, palette.TEXT)
 

@@ -26,6 +26,7 @@ from saliency_viewer.spatial import require_same_grid
 
 _CORNER = 4.0
 _BAR_SHARE = 0.46
+_TALLEST_BAR = 320
 _BAR_INSET = 28
 
 
@@ -241,7 +242,7 @@ class SliceCanvas(QWidget):
         """Keep the middle of the picture in the middle."""
         super().resizeEvent(event)
         self._camera.viewport = QSizeF(self.size())
-        height = max(round(self.height() * _BAR_SHARE), 60)
+        height = min(max(round(self.height() * _BAR_SHARE), 60), _TALLEST_BAR)
         size = QSize(self._bar.sizeHint().width(), height)
         self._bar.setGeometry(self.width() - size.width() - _BAR_INSET, (self.height() - height) // 2, *size.toTuple())
         self._scene = None
@@ -304,8 +305,8 @@ class SliceCanvas(QWidget):
 
     def _paint_words(self, painter: QPainter, frame: SliceFrame) -> None:
         area = QRectF(self.rect())
-        paint_letters(painter, frame.letters, area)
-        paint_heading(painter, self._heading, area)
+        taken = paint_heading(painter, self._heading, area)
+        paint_letters(painter, frame.letters, area, taken)
         if self._volume is not None:
             lines = image_lines(self._volume, frame, self._index, self._window)
             paint_corners(painter, lines, self._camera.zoom, area)

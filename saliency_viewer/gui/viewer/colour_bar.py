@@ -100,7 +100,7 @@ class ColourBar(QWidget):
             rows.append(("0", bar.top() + share * bar.height() + metrics.capHeight() / 2))
         for text, baseline in rows:
             left = bar.left() - 7 - metrics.horizontalAdvance(text)
-            draw_text(painter, QPointF(left, baseline), text, font, palette.SECONDARY)
+            draw_text(painter, QPointF(left, baseline), text, font, palette.TEXT)
 
 
 def raw_number(value: float) -> str:
