@@ -8,15 +8,17 @@ from saliency_viewer.domain.plan import AnalysisPlan, ImageReference, MethodRequ
 from saliency_viewer.domain.prediction import Prediction
 from saliency_viewer.domain.regions import REGION_COLOURS, Region, RegionSet, regions_from_labels
 from saliency_viewer.domain.result import AnalysisResult, MethodFailure
-from saliency_viewer.domain.statistics import STATISTIC_COLUMNS, StatisticRow
+from saliency_viewer.domain.statistics import OUTSIDE_REGIONS, STATISTIC_COLUMNS, WHOLE_IMAGE, StatisticRow
 from saliency_viewer.domain.study import Identity, Series, Study, Unreadable
 from saliency_viewer.domain.target import ScoreTarget
 from saliency_viewer.domain.volume import Volume, Window
 
 __all__ = [
+    "OUTSIDE_REGIONS",
     "REGION_COLOURS",
     "RESEARCH_NOTICE",
     "STATISTIC_COLUMNS",
+    "WHOLE_IMAGE",
     "AnalysisPlan",
     "AnalysisResult",
     "AttributionMap",

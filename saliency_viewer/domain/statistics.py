@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+# Names in the region column that no drawn region stands behind.
+WHOLE_IMAGE = "whole image"  # all that the model saw, or the organ when one is given
+OUTSIDE_REGIONS = "outside regions"
+
 
 @dataclass(frozen=True)
 class StatisticRow:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import AttributionMap, Region
+from saliency_viewer.domain import WHOLE_IMAGE, AttributionMap, Region
 from saliency_viewer.errors import UserError
 
 
@@ -138,3 +138,19 @@ class RegionEvidence:
         lost = self.drawn - self.voxels
         place = "not seen by the model" + ("" if self.whole.organ is None else " or outside the organ")
         return f"{lost} of {self.drawn} voxels are {place}" if lost else ""
+
+
+class WholeEvidence(RegionEvidence):
+    """Omega itself as a region, for the rows about the map as a whole."""
+
+    @classmethod
+    def everything(cls, whole: MapEvidence) -> WholeEvidence:
+        """All values of Omega, without a copy."""
+        return cls(whole, WHOLE_IMAGE, whole.ordered, whole.voxels)
+
+    @property
+    def missing(self) -> str:
+        """Why nothing can be said, or an empty string."""
+        if self.voxels:
+            return ""
+        return "the model saw nothing of the " + ("image" if self.whole.organ is None else "organ")

@@ -18,6 +18,15 @@ def mean(region: RegionEvidence) -> Measured:
     return _described(region, _mean)
 
 
+def mean_abs(region: RegionEvidence) -> Measured:
+    """Mean of the absolute values, the strength of a map whatever its sign; held against Omega's."""
+    if region.missing:
+        return undefined(region.missing)
+    whole = region.whole
+    reference = (whole.positive_sum - whole.negative_sum) / whole.voxels
+    return Measured((region.positive_sum - region.negative_sum) / region.voxels, reference, region.left_out)
+
+
 def standard_deviation(region: RegionEvidence) -> Measured:
     """Standard deviation over all voxels of the region (divisor n); held against Omega's."""
     return _described(region, _deviation)

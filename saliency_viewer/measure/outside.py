@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from saliency_viewer.domain import Region
+from saliency_viewer.domain import OUTSIDE_REGIONS, Region
 from saliency_viewer.measure.evidence import MapEvidence, RegionEvidence
-
-OUTSIDE = "outside regions"
 
 
 class OutsideEvidence(RegionEvidence):
@@ -34,4 +32,4 @@ def outside_evidence(whole: MapEvidence, regions: Sequence[Region]) -> OutsideEv
     for region in regions:
         rest[region.box] &= ~region.patch
     values = np.asarray(whole.amap.array[rest], dtype=np.float32)
-    return OutsideEvidence(whole, OUTSIDE, values, len(values))
+    return OutsideEvidence(whole, OUTSIDE_REGIONS, values, len(values))

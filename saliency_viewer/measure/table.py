@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saliency_viewer.domain import AttributionMap, RegionSet, StatisticRow
 from saliency_viewer.measure import localisation, mass, moments, size
-from saliency_viewer.measure.evidence import MapEvidence, RegionEvidence
+from saliency_viewer.measure.evidence import MapEvidence, RegionEvidence, WholeEvidence
 from saliency_viewer.measure.measured import Statistic
 from saliency_viewer.measure.outside import outside_evidence
 from saliency_viewer.spatial import require_same_grid
@@ -23,6 +23,7 @@ MASS_STATISTICS: tuple[Statistic, ...] = (
 )
 VALUE_STATISTICS: tuple[Statistic, ...] = (
     Statistic("mean", RAW, moments.mean),
+    Statistic("mean_abs", RAW, moments.mean_abs),
     Statistic("sd", RAW, moments.standard_deviation),
     Statistic("min", RAW, moments.minimum),
     Statistic("max", RAW, moments.maximum),
@@ -39,12 +40,13 @@ LOCALISATION_STATISTICS: tuple[Statistic, ...] = (
     Statistic("rank_accuracy", "", localisation.rank_accuracy),
 )
 OUTSIDE_STATISTICS = (*MASS_STATISTICS, VOXELS)
+WHOLE_STATISTICS = (*VALUE_STATISTICS, VOXELS)
 
 
 def region_statistics(
     amap: AttributionMap, regions: RegionSet, organ: NDArray[np.generic] | None = None
 ) -> tuple[StatisticRow, ...]:
-    """Every statistic of every region, and the masses outside all of them.
+    """Every statistic of every region, the masses outside all of them, and the map as a whole.
 
     Parameters
     ----------
@@ -58,19 +60,19 @@ def region_statistics(
 
     Returns
     -------
-    Rows in the order of the regions, then "outside regions" (when there is a region). An undefined statistic has
-    the value None and the reason in ``note``. ``docs/statistics.md`` defines each.
+    Rows in the order of the regions, then "outside regions" (when there is a region), then "whole image".
+    An undefined statistic has the value None and the reason in ``note``. ``docs/statistics.md`` defines each.
     """
     require_same_grid(amap.geometry, regions.geometry, "The set of regions")
     whole = MapEvidence(amap, organ)
-    if not len(regions):
-        return ()
     extent = AREA if amap.geometry.is_planar else VOLUME
     statistics = (*MASS_STATISTICS, *VALUE_STATISTICS, VOXELS, extent, *LOCALISATION_STATISTICS)
     rows: list[StatisticRow] = []
     for region in regions.regions:
         rows.extend(_rows(RegionEvidence.of(whole, region), statistics))
-    rows.extend(_rows(outside_evidence(whole, regions.regions), OUTSIDE_STATISTICS))
+    if len(regions):
+        rows.extend(_rows(outside_evidence(whole, regions.regions), OUTSIDE_STATISTICS))
+    rows.extend(_rows(WholeEvidence.everything(whole), WHOLE_STATISTICS))
     return tuple(rows)
 
 

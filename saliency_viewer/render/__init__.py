@@ -3,7 +3,11 @@
 from saliency_viewer.render.colours import COLOUR_MAPS, ONE_SIDED, RANKS, TWO_SIDED, colour_table
 from saliency_viewer.render.outlines import outlines
 from saliency_viewer.render.overlay import map_colours, map_levels, overlay, overlay_rgba
+from saliency_viewer.render.picture import SlicePicture
+from saliency_viewer.render.slice_figure import slice_figure
+from saliency_viewer.render.statistics_figure import statistics_figure
 from saliency_viewer.render.style import MapStyle, style_for
+from saliency_viewer.render.summary_figure import summary_figure
 from saliency_viewer.render.window import to_grey
 
 __all__ = [
@@ -12,12 +16,16 @@ __all__ = [
     "RANKS",
     "TWO_SIDED",
     "MapStyle",
+    "SlicePicture",
     "colour_table",
     "map_colours",
     "map_levels",
     "outlines",
     "overlay",
     "overlay_rgba",
+    "slice_figure",
+    "statistics_figure",
     "style_for",
+    "summary_figure",
     "to_grey",
 ]

@@ -1,0 +1,198 @@
+"""The plots over a cohort: how strong the maps are, and what goes with it."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency_viewer.domain import (
+    OUTSIDE_REGIONS,
+    REGION_COLOURS,
+    RESEARCH_NOTICE,
+    WHOLE_IMAGE,
+    StatisticRow,
+)
+from saliency_viewer.runtime.seeds import generator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK = "#1C2430"
+_QUIET = "#5B6675"
+# The bright yellow of the palette cannot be read on white.
+_COLOURS = tuple(colour for colour in REGION_COLOURS if colour != "#F0E442")
+_STRENGTH = "mean |attribution|"
+_FEWEST_FOR_BOX = 5
+
+
+def statistics_figure(rows: Iterable[StatisticRow]) -> NDArray[np.uint8]:
+    """Four plots over the rows of one case or many, on white, as (row, column, 3) uint8 RGB.
+
+    Distributions of the attribution's size by method; size against the model's confidence; the methods beside
+    each other (enrichment of each region, or without regions the positive share of the evidence); and size by
+    true label, relative to each method's median. Every dot is a case. Plots without data say what they need.
+    """
+    from matplotlib.figure import Figure
+
+    table = [row for row in rows if row.value is not None and np.isfinite(row.value)]
+    methods = list(dict.fromkeys(row.method for row in table))
+    colours = {method: _COLOURS[k % len(_COLOURS)] for k, method in enumerate(methods)}
+    figure = Figure(figsize=(13, 9.6), dpi=110, facecolor="white")
+    axes = figure.subplots(2, 2).ravel()
+    strengths = [row for row in table if row.region == WHOLE_IMAGE and row.statistic == "mean_abs" and row.value]
+    _plot_strength(axes[0], strengths, methods, colours)
+    _plot_confidence(axes[1], strengths, methods, colours)
+    _plot_methods(axes[2], table, methods, colours)
+    _plot_labels(axes[3], strengths, methods, colours)
+    _finish(figure, axes, len({row.subject for row in table}))
+    return _pixels(figure)
+
+
+def _pixels(figure: Figure) -> NDArray[np.uint8]:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="rgba")
+    width, height = figure.canvas.get_width_height()
+    pixels = np.frombuffer(stream.getvalue(), dtype=np.uint8).reshape(height, width, 4)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def _plot_strength(
+    axes: Axes, strengths: Sequence[StatisticRow], methods: Sequence[str], colours: Mapping[str, str]
+) -> None:
+    axes.set_title("Attribution magnitude by method")
+    if not strengths:
+        _say(axes, "no map with evidence")
+        return
+    groups = {method: _values(row for row in strengths if row.method == method) for method in methods}
+    _strips(axes, groups, colours)
+    axes.set_yscale("log")
+    axes.set_ylabel(f"{_STRENGTH} (raw, per method)")
+
+
+def _plot_confidence(
+    axes: Axes, strengths: Sequence[StatisticRow], methods: Sequence[str], colours: Mapping[str, str]
+) -> None:
+    axes.set_title("Confidence and attribution strength")
+    known = [row for row in strengths if row.probability is not None]
+    if not known:
+        _say(axes, "no probability is known")
+        return
+    for method in methods:
+        points = [(row.probability, row.value) for row in known if row.method == method]
+        if points:
+            x, y = np.array(points, dtype=float).T
+            axes.scatter(x, y, s=26, color=colours[method], alpha=0.8, linewidths=0, label=method)
+    axes.set_yscale("log")
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xlabel("probability of the predicted class")
+    axes.set_ylabel(f"{_STRENGTH} (raw)")
+    axes.legend(frameon=False, fontsize=8, loc="best")
+
+
+def _plot_methods(
+    axes: Axes, table: Sequence[StatisticRow], methods: Sequence[str], colours: Mapping[str, str]
+) -> None:
+    drawn = [row for row in table if row.region not in (WHOLE_IMAGE, OUTSIDE_REGIONS) and row.statistic == "enrichment"]
+    if drawn:
+        regions = list(dict.fromkeys(row.region for row in drawn))
+        axes.set_title("Comparison of methods: enrichment")
+        groups = {
+            f"{method}\n{region}": _values(row for row in drawn if (row.method, row.region) == (method, region))
+            for region in regions
+            for method in methods
+        }
+        _strips(axes, groups, {f"{method}\n{region}": colours[method] for method in methods for region in regions})
+        axes.axhline(1.0, color=_QUIET, linewidth=1, linestyle="--")
+        axes.set_ylabel("share of evidence / share of area\n(1 = chance)")
+        return
+    axes.set_title("Comparison of methods: evidence for the target")
+    shares = _positive_shares(table)
+    if not shares:
+        _say(axes, "no map with evidence")
+        return
+    _strips(axes, {method: shares.get(method, []) for method in methods}, colours)
+    axes.axhline(0.5, color=_QUIET, linewidth=1, linestyle="--")
+    axes.set_ylabel("positive part / all evidence")
+    axes.set_ylim(-0.03, 1.03)
+
+
+def _positive_shares(table: Sequence[StatisticRow]) -> dict[str, list[float]]:
+    """By method, for each case the positive sum over the sum of sizes."""
+    sums: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
+    for row in table:
+        if row.region == WHOLE_IMAGE and row.statistic in ("positive_sum", "negative_sum") and row.value is not None:
+            sums[row.method, row.subject, row.session][row.statistic] = row.value
+    shares: dict[str, list[float]] = defaultdict(list)
+    for (method, _, _), parts in sums.items():
+        positive, negative = parts.get("positive_sum", 0.0), parts.get("negative_sum", 0.0)
+        if positive - negative > 0:
+            shares[method].append(positive / (positive - negative))
+    return dict(shares)
+
+
+def _plot_labels(
+    axes: Axes, strengths: Sequence[StatisticRow], methods: Sequence[str], colours: Mapping[str, str]
+) -> None:
+    axes.set_title("Attribution strength by true label")
+    labels = sorted({row.label for row in strengths if row.label})
+    if not labels:
+        _say(axes, "no true labels are known")
+        return
+    groups: dict[str, list[float]] = {}
+    shades: dict[str, str] = {}
+    for label in labels:
+        for method in methods:
+            typical = float(np.median(_values(row for row in strengths if row.method == method) or [1.0]))
+            name = f"{method}\n{label}"
+            of_label = _values(row for row in strengths if (row.method, row.label) == (method, label))
+            groups[name], shades[name] = [value / typical for value in of_label], colours[method]
+    _strips(axes, groups, shades)
+    axes.axhline(1.0, color=_QUIET, linewidth=1, linestyle="--")
+    axes.set_ylabel(f"{_STRENGTH}\n(1 = median of the method)")
+
+
+def _values(rows: Iterable[StatisticRow]) -> list[float]:
+    return [row.value for row in rows if row.value is not None]
+
+
+def _strips(axes: Axes, groups: Mapping[str, Sequence[float]], colours: Mapping[str, str]) -> None:
+    """A column of dots for each group, with a box behind it where there are enough of them."""
+    scatter = generator(0, "strips")
+    for position, (name, values) in enumerate(groups.items()):
+        if len(values) >= _FEWEST_FOR_BOX:
+            box = axes.boxplot([values], positions=[position], widths=0.55, showfliers=False, patch_artist=True)
+            box["boxes"][0].set(facecolor=colours[name], alpha=0.18, edgecolor=colours[name])
+            for part in (*box["medians"], *box["whiskers"], *box["caps"]):
+                part.set(color=colours[name], linewidth=1.5)
+        spread = scatter.uniform(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(len(values))
+        axes.scatter(position + spread, values, s=22, color=colours[name], alpha=0.8, linewidths=0, zorder=3)
+    crowded = len(groups) > 4
+    axes.set_xticks(
+        range(len(groups)), list(groups), rotation=35 if crowded else 0, ha="right" if crowded else "center", fontsize=8
+    )
+    axes.set_xlim(-0.6, len(groups) - 0.4)
+
+
+def _say(axes: Axes, words: str) -> None:
+    axes.text(0.5, 0.5, words, ha="center", va="center", color=_QUIET, transform=axes.transAxes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _finish(figure: Figure, axes: Iterable[Axes], cases: int) -> None:
+    for one in axes:
+        one.title.set(fontsize=12, fontweight="bold", color=_INK)
+        one.spines[["top", "right"]].set_visible(False)
+        one.spines[["left", "bottom"]].set_color(_QUIET)
+        one.tick_params(colors=_INK)
+        one.grid(axis="y", color="#E3E7EC", linewidth=0.8)
+        one.set_axisbelow(True)
+    figure.suptitle(f"Attribution summary · {cases} {'case' if cases == 1 else 'cases'}", fontsize=15, color=_INK)
+    figure.text(0.5, 0.012, RESEARCH_NOTICE, ha="center", fontsize=8.5, color="#8A6100")
+    figure.tight_layout(rect=(0.01, 0.03, 0.99, 0.97), h_pad=2.5, w_pad=2.5)
