@@ -22,6 +22,7 @@ SECONDARY = "#AEB7C2"
 MUTED = "#8590A0"
 NOTICE = "#EDBE5C"
 
+_TITLE_SIZES = (18, 16, 14, 12)
 OUTLINE_WIDTH = 2
 OUTLINE_FILL = 0.08
 _SMOOTHING = 2  # outlines are drawn at this multiple and reduced, since Pillow's lines have hard edges
@@ -73,6 +74,11 @@ class Page:
     ) -> None:
         """Write ``words``; ``anchor`` as in Pillow ("la": x is the left and y the top of the letters)."""
         self._draw.text((x, y), words, fill=colour, font=font(size, bold), anchor=anchor)
+
+    def title(self, x: float, y: float, words: str, width: int) -> None:
+        """Write a title, smaller when it would not fit into ``width`` pixels, and cut as the last resort."""
+        size = next((n for n in _TITLE_SIZES if font(n, True).getlength(words) <= width), _TITLE_SIZES[-1])
+        self.text(x, y, shortened(words, width, size, True), size, bold=True)
 
     def rectangle(self, box: Box, fill: str) -> None:
         """A filled rectangle."""

@@ -81,10 +81,15 @@ def slice_figure(
         page.letters(picture.letters, box)
     page.colour_bar(signed, _bar(boxes[1]))
     page.colour_bar(style, _bar(boxes[2]))
-    _write_titles(page, amap, title, subtitle or f"Slice {index}, counted from 0 to {volume.geometry.shape[axis] - 1}")
+    _write_titles(page, amap, title, subtitle or _which_slice(volume, axis, index))
     draw_legend(page, shown, MARGIN, top + height + 10, page.image.size[0] - 2 * MARGIN)
     draw_notice(page)
     return page.pixels
+
+
+def _which_slice(volume: Volume, axis: int, index: int) -> str:
+    count = volume.geometry.shape[axis]
+    return f"Slice {index}, counted from 0 to {count - 1}" if count > 1 else ""
 
 
 def _bar(box: Box) -> Box:
@@ -93,5 +98,5 @@ def _bar(box: Box) -> Box:
 
 def _write_titles(page: Page, amap: AttributionMap, title: str, subtitle: str) -> None:
     room = page.image.size[0] - 2 * MARGIN
-    page.text(MARGIN, MARGIN, shortened(title or f"{amap.method} for {amap.target}", room, 18, True), 18, bold=True)
+    page.title(MARGIN, MARGIN, title or f"{amap.method} for {amap.target}", room)
     page.text(MARGIN, MARGIN + 28, shortened(subtitle, room, 13), 13, SECONDARY)

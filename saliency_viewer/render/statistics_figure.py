@@ -71,7 +71,7 @@ def _plot_strength(
         return
     groups = {method: _values(row for row in strengths if row.method == method) for method in methods}
     _strips(axes, groups, colours)
-    axes.set_yscale("log")
+    _logarithmic(axes, strengths)
     axes.set_ylabel(f"{_STRENGTH} (raw, per method)")
 
 
@@ -88,7 +88,7 @@ def _plot_confidence(
         if points:
             x, y = np.array(points, dtype=float).T
             axes.scatter(x, y, s=26, color=colours[method], alpha=0.8, linewidths=0, label=method)
-    axes.set_yscale("log")
+    _logarithmic(axes, strengths)
     axes.set_xlim(-0.03, 1.03)
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel(f"{_STRENGTH} (raw)")
@@ -103,11 +103,11 @@ def _plot_methods(
         regions = list(dict.fromkeys(row.region for row in drawn))
         axes.set_title("Comparison of methods: enrichment")
         groups = {
-            f"{method}\n{region}": _values(row for row in drawn if (row.method, row.region) == (method, region))
+            f"{method} · {region}": _values(row for row in drawn if (row.method, row.region) == (method, region))
             for region in regions
             for method in methods
         }
-        _strips(axes, groups, {f"{method}\n{region}": colours[method] for method in methods for region in regions})
+        _strips(axes, groups, {f"{method} · {region}": colours[method] for method in methods for region in regions})
         axes.axhline(1.0, color=_QUIET, linewidth=1, linestyle="--")
         axes.set_ylabel("share of evidence / share of area\n(1 = chance)")
         return
@@ -149,7 +149,7 @@ def _plot_labels(
     for label in labels:
         for method in methods:
             typical = float(np.median(_values(row for row in strengths if row.method == method) or [1.0]))
-            name = f"{method}\n{label}"
+            name = f"{method} · {label}"
             of_label = _values(row for row in strengths if (row.method, row.label) == (method, label))
             groups[name], shades[name] = [value / typical for value in of_label], colours[method]
     _strips(axes, groups, shades)
@@ -179,6 +179,14 @@ def _strips(axes: Axes, groups: Mapping[str, Sequence[float]], colours: Mapping[
     axes.set_xlim(-0.6, len(groups) - 0.4)
 
 
+def _logarithmic(axes: Axes, rows: Sequence[StatisticRow]) -> None:
+    """A logarithmic axis over whole decades, so that a single case has readable ticks too."""
+    exponents = np.log10(_values(rows))
+    axes.set_yscale("log")
+    low, high = np.floor(exponents.min()), np.ceil(exponents.max())
+    axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
+
+
 def _say(axes: Axes, words: str) -> None:
     axes.text(0.5, 0.5, words, ha="center", va="center", color=_QUIET, transform=axes.transAxes)
     axes.set_xticks([])
@@ -191,6 +199,8 @@ def _finish(figure: Figure, axes: Iterable[Axes], cases: int) -> None:
         one.spines[["top", "right"]].set_visible(False)
         one.spines[["left", "bottom"]].set_color(_QUIET)
         one.tick_params(colors=_INK)
+        one.xaxis.label.set(color=_INK, fontsize=9)
+        one.yaxis.label.set(color=_INK, fontsize=9)
         one.grid(axis="y", color="#E3E7EC", linewidth=0.8)
         one.set_axisbelow(True)
     figure.suptitle(f"Attribution summary · {cases} {'case' if cases == 1 else 'cases'}", fontsize=15, color=_INK)

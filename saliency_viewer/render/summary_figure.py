@@ -66,7 +66,8 @@ def summary_figure(
         below = Box(above.left, top + height + GAP, width, height)
         image = picture.image(volume, index, view)
         values = np.asarray(picture.cut(amap.array, index), dtype=np.float32)
-        page.text(above.left, top - _HEADING, f"Slice {index}", 12, SECONDARY)
+        heading = f"Slice {index}" if volume.geometry.shape[axis] > 1 else "Image, and the map over it"
+        page.text(above.left, top - _HEADING, heading, 12, SECONDARY)
         page.picture(image, above)
         page.picture(overlay(image, values, style), below)
         for box in (above, below):
@@ -86,7 +87,7 @@ def _write_titles(page: Page, amap: AttributionMap, prediction: Prediction | Non
     said = f"Predicted {prediction.label} ({prediction.probability:.2f})" if prediction is not None else ""
     true = f"true label {label}" if label else ""
     title = " · ".join(part for part in (subject, said, true) if part) or amap.method
-    page.text(MARGIN, MARGIN, shortened(title, room, 18, True), 18, bold=True)
+    page.title(MARGIN, MARGIN, title, room)
     line = f"{amap.method} for {amap.target}"
     page.text(MARGIN, MARGIN + 28, shortened(line, room, 13), 13, SECONDARY)
     if not amap.target_is_predicted:
