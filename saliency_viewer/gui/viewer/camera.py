@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPointF, QRectF, QSizeF
 from PySide6.QtGui import QTransform
 
-SMALLEST_ZOOM = 0.2
+SMALLEST_ZOOM = 0.05
 LARGEST_ZOOM = 60.0
 
 

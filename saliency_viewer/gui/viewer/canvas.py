@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from saliency_viewer.domain import AttributionMap, RegionSet, Volume, Window
@@ -19,12 +19,12 @@ from saliency_viewer.gui.viewer.annotations import (
 from saliency_viewer.gui.viewer.camera import Camera
 from saliency_viewer.gui.viewer.colour_bar import ColourBar
 from saliency_viewer.gui.viewer.frame import SliceFrame
+from saliency_viewer.gui.viewer.marks import paint_border, paint_crosshair
 from saliency_viewer.gui.viewer.picture import SlicePicture
 from saliency_viewer.gui.viewer.regions_layer import RegionsLayer
 from saliency_viewer.render import MapStyle
 from saliency_viewer.spatial import require_same_grid
 
-_CORNER = 4.0
 _BAR_SHARE = 0.46
 _TALLEST_BAR = 320
 _BAR_INSET = 28
@@ -259,7 +259,7 @@ class SliceCanvas(QWidget):
             self._paint_crosshair(painter, self._frame)
             self._paint_words(painter, self._frame)
             self.paint_marks(painter)
-        self._paint_border(painter)
+        paint_border(painter, QRectF(self.rect()), self._active)
         painter.end()
 
     def paint_marks(self, painter: QPainter) -> None:
@@ -293,15 +293,10 @@ class SliceCanvas(QWidget):
         painter.drawImage(target, image, QRectF(image.rect()))
 
     def _paint_crosshair(self, painter: QPainter, frame: SliceFrame) -> None:
-        if self._crosshair is None:
-            return
-        picture = frame.to_picture([self._crosshair[axis] for axis in frame.axes])
-        middle = self._camera.transform().map(QPointF(*picture))
-        area = self._camera.picture_rect().intersected(QRectF(self.rect()))
-        painter.setPen(QPen(palette.with_alpha(palette.ACCENT, 0.5), 1.0))
-        x, y = round(middle.x()) + 0.5, round(middle.y()) + 0.5  # on the pixel, so that the line is one pixel wide
-        painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
-        painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+        if self._crosshair is not None:
+            first, second = frame.axes
+            middle = self.to_viewport((self._crosshair[first], self._crosshair[second]))
+            paint_crosshair(painter, middle, self._camera.picture_rect().intersected(QRectF(self.rect())))
 
     def _paint_words(self, painter: QPainter, frame: SliceFrame) -> None:
         area = QRectF(self.rect())
@@ -310,9 +305,3 @@ class SliceCanvas(QWidget):
         if self._volume is not None:
             lines = image_lines(self._volume, frame, self._index, self._window)
             paint_corners(painter, lines, self._camera.zoom, area)
-
-    def _paint_border(self, painter: QPainter) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(palette.ACCENT if self._active else palette.LINE, 1.0))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), _CORNER, _CORNER)

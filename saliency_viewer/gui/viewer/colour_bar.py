@@ -112,4 +112,4 @@ def raw_number(value: float) -> str:
     else:
         mantissa, exponent = f"{value:.1e}".split("e")
         text = f"{mantissa}e{int(exponent)}"
-    return text.replace("-", "−") if value < 0 else text
+    return text.replace("-", "−", 1) if value < 0 else text

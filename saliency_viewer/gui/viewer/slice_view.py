@@ -22,7 +22,7 @@ from saliency_viewer.gui.viewer.tools import TOOLS, MouseTool, PanTool, WindowTo
 from saliency_viewer.gui.viewer.wheel import WheelSteps, movement
 
 _ZOOM_PER_STEP = 1.15
-_SLICE_KEYS = {
+_SLICE_KEYS: dict[int, int] = {
     Qt.Key.Key_Up: -1,
     Qt.Key.Key_Down: 1,
     Qt.Key.Key_PageUp: -10,
@@ -58,6 +58,7 @@ class SliceView(SliceCanvas):
         }
         self._held: tuple[Qt.MouseButton, MouseTool] | None = None
         self._wheel = WheelSteps()
+        self._mouse: QPointF | None = None
         self._probed: tuple[int, int, int] | None = None
         self.brush_radius = 5.0
         self.set_tool("window")
@@ -74,7 +75,7 @@ class SliceView(SliceCanvas):
         if name not in self._tools:
             raise ValueError(f"unknown tool {name!r}")
         if self._tools[name] is not self._tool:
-            self._tool.cancel()
+            self._drop_gesture()
             self._tool.hover(None)
             self._tool = self._tools[name]
         self.setCursor(self._tool.cursor)
@@ -87,21 +88,24 @@ class SliceView(SliceCanvas):
 
     def set_volume(self, volume: Volume | None, axis: int = 0) -> None:
         """As :meth:`SliceCanvas.set_volume`; what was half drawn is dropped."""
-        self._tool.cancel()
+        self._drop_gesture()
         super().set_volume(volume, axis)
+        self._probe()
 
     def set_slice(self, index: int) -> None:
         """As :meth:`SliceCanvas.set_slice`; what was half drawn on another slice is dropped."""
-        if index != self.slice_index:
-            self._tool.cancel()
+        if index != self.slice_index and self._tool.busy:
+            self._drop_gesture()
         super().set_slice(index)
+        self._probe()
 
     # Mouse
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Begin a gesture; the first button that is held keeps the mouse."""
         self.activated.emit()
-        if self.frame is None or self._held is not None:
+        # A release that never came (the window was hidden) must not lock the mouse for ever.
+        if self.frame is None or (self._held is not None and self._held[0] in event.buttons() ^ event.button()):
             return
         tool = self._fixed.get(event.button())
         if event.button() == Qt.MouseButton.LeftButton:
@@ -118,7 +122,8 @@ class SliceView(SliceCanvas):
             self._held[1].drag(event.position())
         else:
             self._tool.hover(event.position())
-        self._probe(self.voxel(event.position()))
+        self._mouse = event.position()
+        self._probe()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """End the gesture of the button that began it."""
@@ -157,10 +162,16 @@ class SliceView(SliceCanvas):
         """Nothing is under the mouse any more."""
         super().leaveEvent(event)
         self._tool.hover(None)
-        self._probe(None)
+        self._mouse = None
+        self._probe()
 
     def event(self, event: QEvent) -> bool:
-        """Pinching a touchpad zooms."""
+        """Pinching a touchpad zooms; a key that the tool wants is kept from the window's shortcuts."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            if self._tool.wants(event.key()):
+                event.accept()
+                return True
+            return super().event(event)
         zooms = Qt.NativeGestureType.ZoomNativeGesture
         if isinstance(event, QNativeGestureEvent) and event.gestureType() == zooms and self.frame is not None:
             self._zoom(1.0 + event.value(), event.position())
@@ -171,10 +182,10 @@ class SliceView(SliceCanvas):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """The tool's keys first, then arrows and page keys for slices."""
-        if self.frame is not None and self._tool.key(event.key()):
-            return
-        step = _SLICE_KEYS.get(Qt.Key(event.key()))
-        if step is not None and self.frame is not None and self.frame.slices > 1:
+        step = _SLICE_KEYS.get(event.key())
+        if self._tool.wants(event.key()):
+            self._tool.key(event.key())
+        elif step is not None and self.frame is not None and self.frame.slices > 1:
             self._scroll(step)
         else:
             super().keyPressEvent(event)
@@ -227,6 +238,11 @@ class SliceView(SliceCanvas):
 
     # Helpers
 
+    def _drop_gesture(self) -> None:
+        for tool in (self._tool, *self._fixed.values()):
+            tool.cancel()
+        self._held = None
+
     def _scroll(self, steps: int) -> None:
         if self.frame is None or self._tool.busy:
             return  # an outline in progress belongs to its slice
@@ -238,7 +254,8 @@ class SliceView(SliceCanvas):
         self._camera.zoom_at(factor, anchor)
         self._repaint_scene()
 
-    def _probe(self, voxel: tuple[int, int, int] | None) -> None:
+    def _probe(self) -> None:
+        voxel = self.voxel(self._mouse) if self._mouse is not None else None
         if voxel != self._probed:
             self._probed = voxel
             self.probed.emit(voxel)

@@ -41,9 +41,12 @@ class MouseTool:
     def hover(self, position: QPointF | None) -> None:
         """The mouse moved without a button; None when it left."""
 
-    def key(self, _key: int) -> bool:
-        """A key was pressed; whether the tool used it."""
+    def wants(self, _key: int) -> bool:
+        """Whether a key now means something to the tool, so that no shortcut may take it."""
         return False
+
+    def key(self, key: int) -> None:
+        """A wanted key was pressed."""
 
     def cancel(self) -> None:
         """Drop the gesture in progress."""

@@ -13,8 +13,9 @@ from saliency_viewer.gui.viewer.stroke import Stroke
 from saliency_viewer.gui.viewer.tools.base import MouseTool
 from saliency_viewer.gui.viewer.tools.host import IndexPoint, ToolHost
 
-_RADIUS_STEP = 1.15
+_SIZE_KEYS: dict[int, float] = {Qt.Key.Key_BracketLeft: 1 / 1.15, Qt.Key.Key_BracketRight: 1.15}
 _SMALLEST_RADIUS = 0.1
+_SMALLEST_VISIBLE = 2.0  # points; a smaller ring would leave the mouse without a mark
 
 
 class BrushTool(MouseTool):
@@ -74,17 +75,16 @@ class BrushTool(MouseTool):
         self._hover = position
         self.host.refresh()
 
-    def key(self, key: int) -> bool:
-        """The bracket keys and Escape."""
-        if key == Qt.Key.Key_Escape and self._points:
+    def wants(self, key: int) -> bool:
+        """The bracket keys, and Escape during a stroke."""
+        return key in _SIZE_KEYS or (key == Qt.Key.Key_Escape and self.busy)
+
+    def key(self, key: int) -> None:
+        """Drop the stroke, or ask for another radius."""
+        if key == Qt.Key.Key_Escape:
             self.cancel()
-        elif key == Qt.Key.Key_BracketRight:
-            self.host.ask_brush_radius(self.host.brush_radius * _RADIUS_STEP)
-        elif key == Qt.Key.Key_BracketLeft:
-            self.host.ask_brush_radius(max(self.host.brush_radius / _RADIUS_STEP, _SMALLEST_RADIUS))
         else:
-            return False
-        return True
+            self.host.ask_brush_radius(max(self.host.brush_radius * _SIZE_KEYS[key], _SMALLEST_RADIUS))
 
     def cancel(self) -> None:
         """Drop the stroke."""
@@ -102,6 +102,8 @@ class BrushTool(MouseTool):
             painter.drawEllipse(self._hover, radius, radius)
             painter.setPen(QPen(self.mark_colour, 1.5))
             painter.drawEllipse(self._hover, radius, radius)
+            if radius < _SMALLEST_VISIBLE:
+                painter.drawPoint(self._hover)
 
     def _paint_stroke(self, painter: QPainter, radius: float) -> None:
         positions = [self.host.to_viewport(point) for point in self._points]

@@ -82,20 +82,19 @@ class PolygonTool(MouseTool):
         if self._points:
             self.host.refresh()
 
-    def key(self, key: int) -> bool:
+    def wants(self, key: int) -> bool:
         """Enter, Backspace and Escape while an outline is open."""
-        if not self._points:
-            return False
+        return self.busy and key in (*_FINISH_KEYS, Qt.Key.Key_Backspace, Qt.Key.Key_Escape)
+
+    def key(self, key: int) -> None:
+        """Finish, take the last vertex back, or drop the outline."""
         if key in _FINISH_KEYS:
             self._finish()
         elif key == Qt.Key.Key_Backspace:
             self._points.pop()
             self.host.refresh()
-        elif key == Qt.Key.Key_Escape:
-            self.cancel()
         else:
-            return False
-        return True
+            self.cancel()
 
     def cancel(self) -> None:
         """Drop the outline."""
