@@ -1,1 +1,26 @@
-"""Results out: PNG, NPY, NIfTI, CSV and the manifest."""
+"""Results out: PNG, NPY, NIfTI, CSV and the manifest. No patient name, ID or path is in any of them."""
+
+from saliency_viewer.exporters.identity import case_identifier, keyed_digest, safe_name
+from saliency_viewer.exporters.manifest import file_sha256, library_versions, write_manifest
+from saliency_viewer.exporters.maps import export_maps
+from saliency_viewer.exporters.nifti import write_labels, write_map_nifti, write_regions, write_volume
+from saliency_viewer.exporters.pictures import write_png, write_summary_plot
+from saliency_viewer.exporters.statistics import read_statistics, write_statistics
+
+__all__ = [
+    "case_identifier",
+    "export_maps",
+    "file_sha256",
+    "keyed_digest",
+    "library_versions",
+    "read_statistics",
+    "safe_name",
+    "write_labels",
+    "write_manifest",
+    "write_map_nifti",
+    "write_png",
+    "write_regions",
+    "write_statistics",
+    "write_summary_plot",
+    "write_volume",
+]

@@ -1,1 +1,46 @@
-"""The only way to compute: one plan in, one result out, for the window, the command line and batches."""
+"""The only way to compute: one plan in, one result out, for the window, the command line and batches.
+
+Importing this package imports neither torch nor Qt.
+"""
+
+from saliency_viewer.pipeline.analysis import check_plan, run_plan
+from saliency_viewer.pipeline.batch import BatchOptions, BatchReport, CaseFailure, run_batch
+from saliency_viewer.pipeline.case import CaseFields, explain_case, measure_case
+from saliency_viewer.pipeline.cohort import Case, read_cohort
+from saliency_viewer.pipeline.demo import write_demo
+from saliency_viewer.pipeline.hashing import image_hash
+from saliency_viewer.pipeline.measuring import measure_map
+from saliency_viewer.pipeline.model import Model, load_model
+from saliency_viewer.pipeline.process import ComputeProcess, Done, Failed, Job, Progress, Started, Stopped
+from saliency_viewer.pipeline.self_test import self_test
+from saliency_viewer.pipeline.services import Services
+from saliency_viewer.pipeline.study import explain_study
+
+__all__ = [
+    "BatchOptions",
+    "BatchReport",
+    "Case",
+    "CaseFailure",
+    "CaseFields",
+    "ComputeProcess",
+    "Done",
+    "Failed",
+    "Job",
+    "Model",
+    "Progress",
+    "Services",
+    "Started",
+    "Stopped",
+    "check_plan",
+    "explain_case",
+    "explain_study",
+    "image_hash",
+    "load_model",
+    "measure_case",
+    "measure_map",
+    "read_cohort",
+    "run_batch",
+    "run_plan",
+    "self_test",
+    "write_demo",
+]

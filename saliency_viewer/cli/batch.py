@@ -1,0 +1,53 @@
+"""`batch COHORT.csv|FOLDER`: many studies."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from saliency_viewer.cli.console import ProgressBar, complain, say
+from saliency_viewer.cli.options import add_plan_options, existing_files, make_plan
+from saliency_viewer.cli.parsing import natural_number
+from saliency_viewer.runtime.context import RunContext
+
+SOME_FAILED = 1
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add `batch`'s options."""
+    parser.add_argument("cohort", metavar="COHORT.csv|FOLDER", type=Path, help="table (subject, image), or folder")
+    parser.add_argument(
+        "--max-samples", "--max_samples", type=natural_number, default=0, metavar="N", help="stop after N, 0 for all"
+    )
+    parser.add_argument("--resume", action="store_true", help="skip cases that are complete for the same plan")
+    add_plan_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain a cohort; 1 when some cases failed."""
+    from saliency_viewer.pipeline import BatchOptions, CaseFailure, Services, check_plan, read_cohort, run_batch
+
+    plan = make_plan(options, "")
+    check_plan(plan)
+    services = Services(options.trust_code)
+    cases = read_cohort(options.cohort, services.study)[: options.max_samples or None]
+    bar = ProgressBar()
+
+    def failed(failure: CaseFailure) -> None:
+        bar.clear()
+        complain(f"{failure.subject} ({failure.place}) failed: {failure.error}")
+
+    try:
+        report = run_batch(
+            cases,
+            plan,
+            services,
+            options.out,
+            BatchOptions(options.resume, options.identify, existing_files(options.regions, "region file")),
+            RunContext(bar),
+            failed,
+        )
+    finally:
+        bar.clear()
+    say(f"{report.done} done, {report.skipped} already complete, {len(report.failures)} failed")
+    return SOME_FAILED if report.failures else 0

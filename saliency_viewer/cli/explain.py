@@ -1,0 +1,47 @@
+"""`explain INPUT`: one study, all outputs."""
+
+from __future__ import annotations
+
+import argparse
+
+from saliency_viewer.cli.console import ProgressBar, complain, say
+from saliency_viewer.cli.options import add_plan_options, existing_files, make_plan
+from saliency_viewer.runtime.context import RunContext
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add `explain`'s options."""
+    parser.add_argument("input", metavar="INPUT", help="study or image to explain")
+    parser.add_argument("--subject", default="", metavar="NAME", help="name of the case (default: an anonymous one)")
+    parser.add_argument("--label", default="", metavar="CLASS", help="true class, for the summary's title")
+    add_plan_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain one study."""
+    from saliency_viewer.pipeline import CaseFields, Services, check_plan, explain_study
+
+    plan = make_plan(options, options.input)
+    check_plan(plan)
+    regions = existing_files(options.regions, "region file")
+    bar = ProgressBar()
+    try:
+        outcome = explain_study(
+            plan,
+            Services(options.trust_code),
+            options.out,
+            region_files=regions,
+            fields=CaseFields(subject=options.subject, label=options.label),
+            context=RunContext(bar),
+            identify=options.identify,
+        )
+    finally:
+        bar.clear()
+    prediction = outcome.result.prediction
+    say(f"{outcome.fields.subject}: predicted {prediction.label}, probability {prediction.probability:.3f}")
+    for failure in outcome.result.failures:
+        complain(f"{failure.method} gave no map: {failure.message} {failure.hint}".rstrip())
+    for warning in outcome.result.warnings:
+        complain(f"warning: {warning}")
+    say(f"{len(outcome.result.maps)} maps, {len(outcome.rows)} statistics in {outcome.result.seconds:.1f} s")
+    return 0

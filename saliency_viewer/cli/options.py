@@ -1,0 +1,105 @@
+"""The options that `explain` and `batch` share, and the plan they make."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saliency_viewer.cli.parsing import natural_number, whole_numbers
+from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest, parameter_specs
+from saliency_viewer.domain.plan import DEFAULT_BATCH_SIZE, DEFAULT_THREADS
+from saliency_viewer.errors import UserError
+
+DEFAULT_METHOD = "grad-cam"
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Add what makes an :class:`AnalysisPlan`, and where its outputs go."""
+    parser.add_argument(
+        "--model", "--model_path", required=True, metavar="PACKAGE", help="model package: folder or zip"
+    )
+    parser.add_argument("--series", metavar="UID|NUMBER", help="series of the study (default: the largest)")
+    parser.add_argument(
+        "--method",
+        action="append",
+        default=[],
+        metavar="ID",
+        help=f"method; may be repeated (default: {DEFAULT_METHOD})",
+    )
+    parser.add_argument("--methods", nargs="+", default=[], metavar="ID", help="several methods at once")
+    parser.add_argument("--target", metavar="CLASS", help="class to explain (default: the model's, else the predicted)")
+    parser.add_argument("--layer", metavar="NAME", help="layer of layer methods (default: the model's, else found)")
+    parser.add_argument("--baseline", metavar="NAME", help="minimum, zero, blur or mean (default: the model's)")
+    parser.add_argument(
+        "--set", action="append", default=[], dest="settings", metavar="ID.parameter=value", help="a method's parameter"
+    )
+    parser.add_argument("--regions", action="append", default=[], metavar="FILE", help="label map; may be repeated")
+    parser.add_argument(
+        "--slices", "--key_slices", type=whole_numbers, default=(), metavar="40,50,60", help="key slices, from 0"
+    )
+    parser.add_argument("--seed", type=natural_number, default=0, metavar="N", help="seed of random methods")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    parser.add_argument("--threads", type=natural_number, default=DEFAULT_THREADS, metavar="N", help="CPU threads")
+    parser.add_argument("--batch-size", type=natural_number, default=DEFAULT_BATCH_SIZE, metavar="N", help="batch size")
+    parser.add_argument("--identify", action="store_true", help="keep the input's paths in the manifest")
+    parser.add_argument("--trust-code", action="store_true", help="let the model package run its own Python file")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+
+
+def make_plan(options: argparse.Namespace, image: str) -> AnalysisPlan:
+    """The plan that the options describe; raises :class:`UserError` for an unknown method or parameter."""
+    wanted = [*options.method, *options.methods] or [DEFAULT_METHOD]
+    return AnalysisPlan(
+        image=ImageReference(image, options.series),
+        model=options.model,
+        methods=method_requests(wanted, options.settings),
+        target=options.target,
+        layer=options.layer,
+        baseline=options.baseline,
+        slices=options.slices,
+        seed=options.seed,
+        device=options.device,
+        threads=options.threads,
+        batch_size=options.batch_size,
+    )
+
+
+def method_requests(ids: Sequence[str], settings: Sequence[str]) -> tuple[MethodRequest, ...]:
+    """Requests with canonical ids, each once, and the parameters of ``ID.parameter=value`` texts."""
+    from saliency_viewer.attribution import method
+
+    chosen: dict[str, dict[str, Any]] = {method(name).id: {} for name in ids}
+    for text in settings:
+        owner, name, value = _split_setting(text)
+        target = method(owner)
+        if target.id not in chosen:
+            raise UserError(
+                f"A parameter is set for {target.id}, which is not among the methods.",
+                f"Add --method {target.id}, or leave the setting out.",
+            )
+        spec = next((spec for spec in parameter_specs(target.Parameters) if spec.name == name.replace("-", "_")), None)
+        if spec is None:
+            known = ", ".join(spec.name for spec in parameter_specs(target.Parameters)) or "none"
+            raise UserError(f"{target.id} has no parameter '{name}'.", f"Its parameters are: {known}.")
+        chosen[target.id][spec.name] = spec.parse(value, target.id)
+    return tuple(MethodRequest(name, parameters) for name, parameters in chosen.items())
+
+
+def _split_setting(text: str) -> tuple[str, str, str]:
+    name, equals, value = text.partition("=")
+    owner, dot, parameter = name.partition(".")
+    if not (equals and dot and owner and parameter):
+        raise UserError(
+            f"'{text}' is no setting.", "Write it as ID.parameter=value, for example integrated-gradients.steps=50."
+        )
+    return owner.strip(), parameter.strip(), value.strip()
+
+
+def existing_files(names: Sequence[str], what: str) -> tuple[Path, ...]:
+    """Paths that exist; raises :class:`UserError` otherwise."""
+    paths = tuple(Path(name) for name in names)
+    if not all(path.exists() for path in paths):
+        raise UserError(f"There is no such {what}.", "Check the spelling of the path.")
+    return paths

@@ -1,0 +1,117 @@
+"""Opening the window, and saying which system library is missing when it cannot open."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes.util
+import os
+import sys
+
+import saliency_viewer
+from saliency_viewer.cli.console import complain, say
+from saliency_viewer.errors import UserError
+
+_INSTALL = "Install the missing system libraries: sudo apt-get install {}"
+# What a bare Debian lacks, by what Qt's import error or its platform plug-in names.
+_PACKAGES = {
+    "libEGL": "libegl1",
+    "libGL": "libgl1",
+    "libgthread": "libglib2.0-0",
+    "libglib": "libglib2.0-0",
+    "libdbus": "libdbus-1-3",
+    "libfontconfig": "libfontconfig1",
+    "libxkbcommon": "libxkbcommon0",
+}
+_WINDOW_LIBRARIES = {
+    "xcb-cursor": "libxcb-cursor0",
+    "xcb-icccm": "libxcb-icccm4",
+    "xcb-keysyms": "libxcb-keysyms1",
+    "xcb-shape": "libxcb-shape0",
+    "xcb-xkb": "libxcb-xkb1",
+    "xkbcommon-x11": "libxkbcommon-x11-0",
+    "X11-xcb": "libx11-xcb1",
+}
+_ALL_PACKAGES = " ".join(sorted({*_PACKAGES.values(), *_WINDOW_LIBRARIES.values()}))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the program without a command."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="study, image or session file to open")
+    parser.add_argument("--model", metavar="PACKAGE", help="model package: folder or zip")
+    parser.add_argument("--demo", choices=("chest", "brain"), help="open the built-in demo")
+    parser.add_argument("--screenshot", metavar="FILE.png", help="save the window once all is computed, then leave")
+    parser.add_argument("--version", action="store_true", help="say the version and leave")
+    parser.add_argument("--self-test", action="store_true", help="check the installation and leave")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the window, or answer ``--version`` and ``--self-test``."""
+    if options.version:
+        say(f"Saliency Viewer {saliency_viewer.__version__}")
+        return 0
+    if options.self_test:
+        return _self_test()
+    _require_window_libraries()
+    try:
+        from saliency_viewer.gui import launch
+    except ImportError as error:
+        raise missing_library(error) from error
+    return launch(options.paths, options.model, options.demo, options.screenshot)
+
+
+def _self_test() -> int:
+    from saliency_viewer.pipeline import self_test
+
+    failed = 0
+    for check in self_test():
+        failed += bool(check.fault)
+        say(f"{'FAILED' if check.fault else 'ok':6s}  {check.name} ({check.seconds:.1f} s)")
+        if check.fault:
+            say(f"        {check.fault}")
+        sys.stdout.flush()
+    if failed:
+        complain(f"saliency-viewer: {failed} checks of the installation failed.")
+    return 1 if failed else 0
+
+
+def missing_library(error: ImportError) -> UserError:
+    """The sentence for Qt's failed import; another import error is raised again as it is."""
+    text = str(error)
+    if "PySide6" in text and "No module" in text:
+        return UserError(
+            "Qt for Python is not installed, so the window cannot open.", "Run: pip install PySide6-Essentials"
+        )
+    if "cannot open shared object file" not in text:
+        raise error
+    library = text.partition(":")[0].strip()
+    package = next((deb for stem, deb in _PACKAGES.items() if library.startswith(stem)), None)
+    return UserError(
+        f"The window cannot open because the system library {library} is missing.",
+        _INSTALL.format(_ALL_PACKAGES if package is None else f"{package} (a bare system needs: {_ALL_PACKAGES})"),
+        text,
+    )
+
+
+def _require_window_libraries() -> None:
+    """Qt aborts the whole program when its X11 plug-in cannot load, so its libraries are looked for first."""
+    if not _uses_x11():
+        return
+    missing = [deb for name, deb in _WINDOW_LIBRARIES.items() if ctypes.util.find_library(name) is None]
+    if missing:
+        raise UserError(
+            "The window cannot open because system libraries are missing.", _INSTALL.format(" ".join(missing))
+        )
+
+
+def _uses_x11() -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    platform = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
+    if platform:
+        return platform == "xcb"
+    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+        raise UserError(
+            "There is no screen to open the window on.",
+            "Set QT_QPA_PLATFORM=offscreen together with --screenshot FILE.png, or start it in a desktop session.",
+        )
+    return bool(os.environ.get("DISPLAY")) and not os.environ.get("WAYLAND_DISPLAY")

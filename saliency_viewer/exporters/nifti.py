@@ -1,0 +1,71 @@
+"""Maps and regions as NIfTI. Here, and in the NIfTI reader, LPS and RAS meet.
+
+Voxels that the model never saw stay NaN, as in the NPY file: a zero would claim "no influence". FSL,
+SPM, nilearn and ITK read NaN as it is meant; take nan-aware functions when averaging the array.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency_viewer.domain import AttributionMap, RegionSet, Volume
+from saliency_viewer.runtime.files import write_bytes
+from saliency_viewer.spatial import Geometry
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_COMPRESSION = 3
+_SCANNER, _ALIGNED = 1, 2  # NIfTI's codes for what the coordinates mean
+
+
+def write_map_nifti(amap: AttributionMap, path: Path) -> Path:
+    """Write the raw signed map as float32 ``.nii.gz`` on the image's grid."""
+    return _write(np.asarray(amap.array, dtype=np.float32), amap.geometry, path, f"saliency {amap.method}")
+
+
+def write_regions(regions: RegionSet, path: Path) -> Path:
+    """Write labels 1..n in the regions' order; raises :class:`UserError` when regions overlap."""
+    labels = regions.mask()
+    small = np.uint8 if len(regions) < 256 else np.int32
+    return _write(labels.astype(small), regions.geometry, path, "regions")
+
+
+def write_volume(volume: Volume, path: Path) -> Path:
+    """Write an image's modality values; their type stays where NIfTI has it."""
+    return _write(np.asarray(volume.array), volume.geometry, path, "image")
+
+
+def write_labels(labels: NDArray[np.integer], geometry: Geometry, path: Path) -> Path:
+    """Write a label map (slice, row, column) of at most 255 labels."""
+    return _write(labels.astype(np.uint8), geometry, path, "regions")
+
+
+def ras_affine(geometry: Geometry) -> NDArray[np.float64]:
+    """(4, 4) from NIfTI's index (column, row, slice) of a voxel centre to RAS mm."""
+    reversed_axes = geometry.affine[:, [2, 1, 0, 3]]
+    return np.asarray(_LPS_TO_RAS @ reversed_axes)
+
+
+def _write(array: NDArray[np.generic], geometry: Geometry, path: Path, description: str) -> Path:
+    affine = ras_affine(geometry)
+    image = nibabel.Nifti1Image(array.transpose(2, 1, 0), affine)
+    code = _SCANNER if geometry.oriented else _ALIGNED
+    image.set_sform(affine, code)
+    if _is_rigid(geometry):
+        image.set_qform(affine, code)
+    else:
+        image.header["qform_code"] = 0  # a quaternion cannot hold the shear of a tilted grid
+    image.header.set_xyzt_units("unknown" if geometry.calibration == "none" else "mm")
+    image.header["descrip"] = description.encode()[:79]
+    # Without time stamp and file name in the gzip header the same map gives the same bytes.
+    write_bytes(path, gzip.compress(image.to_bytes(), _COMPRESSION, mtime=0))
+    return path
+
+
+def _is_rigid(geometry: Geometry) -> bool:
+    direction = geometry.direction
+    return bool(np.abs(direction.T @ direction - np.eye(3)).max() < 1e-6)

@@ -1,0 +1,105 @@
+"""What a run needs from outside, opened once and kept: studies, volumes and models."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from saliency_viewer.domain import ImageReference, Study, Volume
+from saliency_viewer.errors import UserError
+from saliency_viewer.pipeline.hashing import image_hash
+from saliency_viewer.runtime.context import RunContext
+
+if TYPE_CHECKING:
+    from saliency_viewer.models import Classifier
+
+Item = TypeVar("Item")
+
+
+class _Recent(Generic[Item]):
+    """A few of the most recently used items."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: OrderedDict[Hashable, Item] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Item]) -> Item:
+        if key not in self._items:
+            self._items[key] = make()
+        self._items.move_to_end(key)
+        while len(self._items) > self._size:
+            self._items.popitem(last=False)
+        return self._items[key]
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """A decoded volume with its digest and what the study said about it."""
+
+    volume: Volume
+    digest: str
+    warnings: tuple[str, ...]
+
+
+class Services:
+    """Caches of opened studies, decoded volumes and loaded models.
+
+    ``trust_code`` allows model packages that bring their own Python file. Keys hold the files' time
+    and size, so a file that changed on disk is read again.
+    """
+
+    def __init__(self, trust_code: bool = False, volumes: int = 2, models: int = 2) -> None:
+        self.trust_code = trust_code
+        self._studies: _Recent[Study] = _Recent(8)
+        self._volumes: _Recent[LoadedImage] = _Recent(volumes)
+        self._models: _Recent[Classifier] = _Recent(models)
+
+    def study(self, path: str, context: RunContext | None = None) -> Study:
+        """The study at ``path``; raises :class:`UserError` when nothing there can be read."""
+        from saliency_viewer.readers import open_study
+
+        return self._studies.get((path, stamp(path)), lambda: open_study(Path(path), context))
+
+    def image(self, reference: ImageReference, context: RunContext | None = None) -> LoadedImage:
+        """The chosen series' volume."""
+        context = context or RunContext()
+        study = self.study(reference.path, context.part(0.0, 0.2))
+        series = study.choose(reference.series)
+
+        def load() -> LoadedImage:
+            volume = series.load(context.part(0.2, 1.0))
+            warnings = tuple(dict.fromkeys((*series.warnings, *volume.warnings)))
+            return LoadedImage(volume, image_hash(volume), warnings)
+
+        return self._volumes.get((reference.path, stamp(reference.path), series.uid, series.number), load)
+
+    def classifier(self, path: str, device: str = "cpu") -> Classifier:
+        """The model of a package, ready on ``device``."""
+        from saliency_viewer.models import load_package
+
+        return self._models.get(
+            (path, stamp(path), device, self.trust_code),
+            lambda: load_package(Path(path), trust_code=self.trust_code, device=device),
+        )
+
+
+def stamp(path: str) -> tuple[tuple[str, int, int], ...]:
+    """Names, times and sizes of the files at ``path``, cheap to compare; raises :class:`UserError` when absent."""
+    root = Path(path)
+    try:
+        files = sorted(root.rglob("*")) if root.is_dir() else [root]
+        return tuple(
+            (str(file.relative_to(root)), status.st_mtime_ns, status.st_size)
+            for file in files
+            for status in [file.stat()]
+            if not file.is_dir()
+        )
+    except FileNotFoundError:
+        raise UserError("There is nothing at the given path.", "Check the spelling of the path.") from None
+    except OSError as error:
+        raise UserError(
+            "The given path cannot be read.", "Check that you may open it.", type(error).__name__
+        ) from error

@@ -1,0 +1,33 @@
+"""Old session files, step by step, to the present form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from saliency_viewer.errors import UserError
+
+FORMAT = "saliency-viewer session"
+VERSION = 1
+
+Record = dict[str, Any]
+
+# From version k (the key) to k + 1. A change of the schema raises VERSION and adds its step here.
+MIGRATIONS: dict[int, Callable[[Record], Record]] = {}
+
+
+def migrate(
+    record: Any, version: int = VERSION, migrations: dict[int, Callable[[Record], Record]] | None = None
+) -> Record:
+    """``record`` in form ``version``; raises :class:`UserError` for a newer file, ValueError for a foreign one."""
+    if not isinstance(record, dict) or record.get("format") != FORMAT or type(record.get("version")) is not int:
+        raise ValueError("not a session record")
+    steps = MIGRATIONS if migrations is None else migrations
+    if record["version"] > version:
+        raise UserError(
+            "This session was saved by a newer Saliency Viewer.", "Open it with that version, or update this one."
+        )
+    while record["version"] < version:
+        before = record["version"]
+        record = {**steps[before](record), "version": before + 1}
+    return record
