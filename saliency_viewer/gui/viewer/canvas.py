@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from saliency_viewer.domain import AttributionMap, RegionSet, Volume, Window
@@ -19,6 +19,7 @@ from saliency_viewer.gui.viewer.annotations import (
 from saliency_viewer.gui.viewer.camera import Camera
 from saliency_viewer.gui.viewer.colour_bar import ColourBar
 from saliency_viewer.gui.viewer.frame import SliceFrame
+from saliency_viewer.gui.viewer.layer import KeptLayer
 from saliency_viewer.gui.viewer.marks import paint_border, paint_crosshair
 from saliency_viewer.gui.viewer.picture import SlicePicture
 from saliency_viewer.gui.viewer.regions_layer import RegionsLayer
@@ -33,8 +34,8 @@ _BAR_INSET = 28
 class SliceCanvas(QWidget):
     """What was set, painted. It holds nothing else, and asks for nothing.
 
-    Picture, map and regions are painted into a pixmap of the screen's own resolution that is kept
-    until one of them or the camera changes, so that moving a cursor over them costs a copy.
+    The picture with its map and the outlines are two layers that are kept until they or the camera
+    change, so that moving a cursor costs two copies, and windowing draws no outline again.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -55,7 +56,8 @@ class SliceCanvas(QWidget):
         self._camera = Camera(QSizeF(1, 1), QSizeF(1, 1), QSizeF(self.size()))
         self._picture = SlicePicture()
         self._regions = RegionsLayer()
-        self._scene: QPixmap | None = None
+        self._picture_layer = KeptLayer(self, palette.BLACK)
+        self._outline_layer = KeptLayer(self, palette.CLEAR)
         self._bar = ColourBar(self)
 
     # What is shown
@@ -160,13 +162,13 @@ class SliceCanvas(QWidget):
             return
         self._index = min(max(index, 0), self._frame.slices - 1)
         self._picture.set_slice(self._volume, self._frame, self._index)
-        self._repaint_scene()
+        self._repaint()
 
     def set_window(self, window: Window) -> None:
         """Show the image with this window."""
         self._window = window
         self._picture.set_window(window)
-        self._repaint_scene()
+        self._repaint(outlines=False)
 
     def set_map(self, amap: AttributionMap | None, style: MapStyle | None) -> None:
         """Lay a map over the image; None takes it away. Raises ``UserError`` when the grids differ."""
@@ -174,14 +176,14 @@ class SliceCanvas(QWidget):
             require_same_grid(self._volume.geometry, amap.geometry, "The map")
         self._picture.set_map(amap, style)
         self._bar.set_style(style if amap is not None else None)
-        self._repaint_scene()
+        self._repaint(outlines=False)
 
     def set_regions(self, regions: RegionSet | None, selected: str | None = None) -> None:
         """Draw these regions' outlines; ``selected`` is the one being edited. Raises ``UserError`` as set_map."""
         if regions is not None and self._volume is not None:
             require_same_grid(self._volume.geometry, regions.geometry, "The region set")
         self._regions.set_regions(regions, selected)
-        self._repaint_scene()
+        self._repaint(picture=False)
 
     def set_crosshair(self, index: tuple[int, int, int] | None) -> None:
         """Thin lines through the voxel (slice, row, column); None takes them away."""
@@ -203,25 +205,25 @@ class SliceCanvas(QWidget):
     def set_smooth(self, smooth: bool) -> None:
         """Interpolate between pixels (the default), or show them as squares."""
         self._smooth = smooth
-        self._repaint_scene()
+        self._repaint(outlines=False)
 
     def set_radiological(self, radiological: bool) -> None:
         """The patient's right on the left of the picture (the default), or the other way round."""
         self._radiological = radiological
         self._reframe()
-        self._repaint_scene()
+        self._repaint()
 
     def fit(self) -> None:
         """Show the whole picture."""
         self._camera.fit()
-        self._repaint_scene()
+        self._repaint()
 
     def actual_size(self) -> None:
         """One image pixel for one pixel of the screen, as the smaller side of a pixel goes."""
         smaller = min(self._camera.pixel.width(), self._camera.pixel.height())
         per_pixel = self._camera.scale * smaller * self.devicePixelRatioF()
         self._camera.zoom_at(1.0 / per_pixel, QPointF(self.width() / 2, self.height() / 2))
-        self._repaint_scene()
+        self._repaint()
 
     def _reframe(self) -> None:
         if self._volume is None:
@@ -234,8 +236,11 @@ class SliceCanvas(QWidget):
 
     # Painting
 
-    def _repaint_scene(self) -> None:
-        self._scene = None
+    def _repaint(self, picture: bool = True, outlines: bool = True) -> None:
+        if picture:
+            self._picture_layer.forget()
+        if outlines:
+            self._outline_layer.forget()
         self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
@@ -245,16 +250,17 @@ class SliceCanvas(QWidget):
         height = min(max(round(self.height() * _BAR_SHARE), 60), _TALLEST_BAR)
         size = QSize(self._bar.sizeHint().width(), height)
         self._bar.setGeometry(self.width() - size.width() - _BAR_INSET, (self.height() - height) // 2, *size.toTuple())
-        self._scene = None
+        self._repaint()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Copy the scene, then paint what moves over it."""
+        """Copy the layers, then paint what moves over them."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), palette.BLACK)
         if self._frame is None:
             paint_empty(painter, self._empty_text, QRectF(self.rect()))
         else:
-            painter.drawPixmap(0, 0, self._current_scene(self._frame))
+            self._picture_layer.draw(painter, self._paint_picture)
+            self._outline_layer.draw(painter, self._paint_outlines)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             self._paint_crosshair(painter, self._frame)
             self._paint_words(painter, self._frame)
@@ -265,32 +271,12 @@ class SliceCanvas(QWidget):
     def paint_marks(self, painter: QPainter) -> None:
         """Hook for what a mouse tool draws over the picture."""
 
-    def _current_scene(self, frame: SliceFrame) -> QPixmap:
-        ratio = self.devicePixelRatioF()
-        wanted = self.size() * ratio
-        if self._scene is None or self._scene.size() != wanted:
-            scene = QPixmap(wanted)
-            scene.setDevicePixelRatio(ratio)
-            scene.fill(palette.BLACK)
-            painter = QPainter(scene)
-            self._paint_picture(painter, ratio)
-            to_viewport = frame.path_transform() * self._camera.transform()
-            self._regions.paint(painter, self._axis, self._index, to_viewport)
-            painter.end()
-            self._scene = scene
-        return self._scene
+    def _paint_picture(self, painter: QPainter) -> None:
+        self._picture.paint(painter, self._camera.picture_rect(), self._smooth)
 
-    def _paint_picture(self, painter: QPainter, ratio: float) -> None:
-        target = self._camera.picture_rect()
-        pixels = QSize(round(target.width() * ratio), round(target.height() * ratio))
-        image = self._picture.image()
-        if image is None or pixels.isEmpty():
-            return
-        # Below half size a bilinear painter skips pixels: average them instead.
-        if self._smooth and 2 * pixels.width() < image.width() and 2 * pixels.height() < image.height():
-            image = self._picture.reduced(pixels) or image
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth)
-        painter.drawImage(target, image, QRectF(image.rect()))
+    def _paint_outlines(self, painter: QPainter) -> None:
+        to_viewport = self._shown_frame.path_transform() * self._camera.transform()
+        self._regions.paint(painter, self._axis, self._index, to_viewport)
 
     def _paint_crosshair(self, painter: QPainter, frame: SliceFrame) -> None:
         if self._crosshair is not None:
@@ -304,4 +290,6 @@ class SliceCanvas(QWidget):
         paint_letters(painter, frame.letters, area, taken)
         if self._volume is not None:
             lines = image_lines(self._volume, frame, self._index, self._window)
+            if self._picture.is_unexplained:
+                lines = ("No map of this slice", *lines)
             paint_corners(painter, lines, self._camera.zoom, area)

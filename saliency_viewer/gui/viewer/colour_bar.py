@@ -79,11 +79,20 @@ class ColourBar(QWidget):
         painter.save()
         painter.setClipPath(rounded)
         painter.drawImage(bar, self._image, QRectF(self._image.rect()))
+        self._paint_hidden_part(painter, bar, self._style)
         painter.restore()
         painter.setPen(QPen(palette.with_alpha(palette.TEXT, 0.22), 1.0))
         painter.drawPath(rounded)
         self._paint_labels(painter, bar, self._style)
         painter.end()
+
+    def _paint_hidden_part(self, painter: QPainter, bar: QRectF, style: MapStyle) -> None:
+        """Darken the values that the threshold hides: what is dark on the bar is not on the picture."""
+        low, high = max(-style.cutoff, style.low), min(style.cutoff, style.high)
+        per_value = bar.height() / (style.high - style.low)
+        top = bar.bottom() - (high - style.low) * per_value
+        hidden = QRectF(bar.left(), top, bar.width(), max(high - low, 0.0) * per_value)
+        painter.fillRect(hidden, palette.with_alpha(palette.BLACK, 0.75))
 
     def _paint_no_evidence(self, painter: QPainter) -> None:
         font = palette.font(11)

@@ -10,6 +10,7 @@ MUTED = QColor("#8590A0")
 ACCENT = QColor("#4C9EEB")
 LINE = QColor("#262C35")
 BLACK = QColor("#000000")
+CLEAR = QColor(0, 0, 0, 0)
 BADGES = {
     "verified": QColor("#5FD3A2"),
     "approximate": QColor("#EDBE5C"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QImage, QPainter
 
 from saliency_viewer.domain import AttributionMap, Volume, Window
 from saliency_viewer.gui.viewer.frame import SliceFrame
@@ -78,13 +78,30 @@ class SlicePicture:
             self._image = to_image(base)
         return self._image
 
-    def reduced(self, size: QSize) -> QImage | None:
-        """The picture averaged down to ``size`` device pixels: a bilinear painter would skip pixels."""
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether the map was computed for some slices only, and this is not one of them."""
+        if self._map is None or self._frame is None or not self._map.slices:
+            return False
+        return self._frame.plane.through == 0 and self._index not in self._map.slices
+
+    def paint(self, painter: QPainter, target: QRectF, smooth: bool) -> None:
+        """Draw the picture into ``target``; smoothly between pixels, or as squares."""
         image = self.image()
-        if image is None or (self._small is not None and self._small.size() == size):
-            return self._small
-        keep = Qt.AspectRatioMode.IgnoreAspectRatio
-        self._small = image.scaled(size, keep, Qt.TransformationMode.SmoothTransformation)
+        ratio = painter.device().devicePixelRatioF()
+        size = QSize(round(target.width() * ratio), round(target.height() * ratio))
+        if image is None or size.isEmpty():
+            return
+        # Below half size a bilinear painter skips pixels: average them instead.
+        if smooth and 2 * size.width() < image.width() and 2 * size.height() < image.height():
+            image = self._reduced(image, size)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
+        painter.drawImage(target, image, QRectF(image.rect()))
+
+    def _reduced(self, image: QImage, size: QSize) -> QImage:
+        if self._small is None or self._small.size() != size:
+            keep = Qt.AspectRatioMode.IgnoreAspectRatio
+            self._small = image.scaled(size, keep, Qt.TransformationMode.SmoothTransformation)
         return self._small
 
     def _grey(self, volume: Volume, frame: SliceFrame) -> NDArray[np.uint8]:

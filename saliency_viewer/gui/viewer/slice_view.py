@@ -112,6 +112,8 @@ class SliceView(SliceCanvas):
             tool = self._tool
         if tool is not None:
             self._held = event.button(), tool
+            if tool.held_cursor is not None:
+                self.setCursor(tool.held_cursor)
             tool.press(event.position())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
@@ -130,6 +132,7 @@ class SliceView(SliceCanvas):
         if self._held is not None and self._held[0] == event.button():
             tool = self._held[1]
             self._held = None
+            self.setCursor(self._tool.cursor)
             tool.release(event.position())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
@@ -210,7 +213,7 @@ class SliceView(SliceCanvas):
     def pan(self, offset: QPointF) -> None:
         """Move the picture by viewport points."""
         self._camera.pan(offset)
-        self._repaint_scene()
+        self._repaint()
 
     def refresh(self) -> None:
         """Paint the tool's marks again."""
@@ -252,7 +255,7 @@ class SliceView(SliceCanvas):
 
     def _zoom(self, factor: float, anchor: QPointF) -> None:
         self._camera.zoom_at(factor, anchor)
-        self._repaint_scene()
+        self._repaint()
 
     def _probe(self) -> None:
         voxel = self.voxel(self._mouse) if self._mouse is not None else None

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QMouseEvent, QNativeGestureEvent, QPointingDevice, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -230,3 +230,41 @@ def test_pressing_makes_the_viewport_the_active_one_even_when_empty(make_view):
 def test_an_unknown_tool_is_refused(make_view):
     with pytest.raises(ValueError, match="unknown tool"):
         make_view().set_tool("lasso")
+
+
+def test_pinching_a_touchpad_zooms_at_the_fingers(make_view, ramp_volume, viewport_point):
+    view = make_view(ramp_volume())
+    at = viewport_point(view, (2, 2, 3))
+    before = view.to_index(at)
+    pinch = QNativeGestureEvent(
+        Qt.NativeGestureType.ZoomNativeGesture,
+        QPointingDevice.primaryPointingDevice(),
+        2,
+        at,
+        at,
+        view.mapToGlobal(at),
+        0.25,
+        QPointF(),
+    )
+    QApplication.sendEvent(view, pinch)
+    assert view.zoom == pytest.approx(1.25)
+    assert view.to_index(at) == pytest.approx(before)
+
+
+def test_a_press_after_a_lost_release_begins_anew(make_view, ramp_volume):
+    view = make_view(ramp_volume())
+    view.set_tool("brush")
+    strokes = []
+    view.stroke_finished.connect(strokes.append)
+    QTest.mousePress(view, RIGHT, pos=QPoint(100, 100))
+    event = QMouseEvent(
+        QMouseEvent.Type.MouseButtonPress,
+        QPointF(120, 120),
+        view.mapToGlobal(QPointF(120, 120)),
+        LEFT,
+        LEFT,  # the right button is up again, though nobody said so
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(view, event)
+    QTest.mouseRelease(view, LEFT, pos=QPoint(130, 120))
+    assert len(strokes) == 1

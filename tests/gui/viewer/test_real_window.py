@@ -8,6 +8,7 @@ import sys
 import pytest
 
 SCRIPT = """
+import os
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
@@ -37,7 +38,10 @@ if seen != [(2, 3, 4)]:
     raise SystemExit(f"clicked {seen}")
 view.repaint()
 QTest.qWait(200)
-shown = view.screen().grabWindow(view.winId()).toImage().pixelColor(225, 175)
+scale = float(os.environ["QT_SCALE_FACTOR"])
+if view.devicePixelRatioF() != scale:
+    raise SystemExit(f"ratio {view.devicePixelRatioF()}")
+shown = view.screen().grabWindow(view.winId()).toImage().pixelColor(int(225.5 * scale), int(175.5 * scale))
 wanted = int(to_grey(array[2], volume.window)[3, 4])
 if (shown.red(), shown.green(), shown.blue()) != (wanted,) * 3:
     raise SystemExit(f"shows {shown.getRgb()} instead of {wanted}")
@@ -45,19 +49,20 @@ view.close()
 """
 
 
-def test_a_real_window_shows_the_right_pixel_and_takes_a_click():
+@pytest.mark.parametrize("scale", ["1", "2"])
+def test_a_real_window_shows_the_right_pixel_and_takes_a_click(scale):
     server = shutil.which("Xvfb")
     if server is None:
         pytest.skip("Xvfb is not installed (Debian package xvfb)")
     read_end, write_end = os.pipe()
-    command = [server, "-displayfd", str(write_end), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+    command = [server, "-displayfd", str(write_end), "-screen", "0", "1000x900x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=[write_end], stderr=subprocess.DEVNULL) as display:
         os.close(write_end)
         try:
             with os.fdopen(read_end) as stream:
                 number = stream.readline().strip()
             assert number.isdigit()
-            environment = os.environ | {"DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
+            environment = os.environ | {"DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb", "QT_SCALE_FACTOR": scale}
             done = subprocess.run(
                 [sys.executable, "-W", "error", "-c", SCRIPT],
                 env=environment,

@@ -16,6 +16,7 @@ class MouseTool:
 
     name = "none"  # as the toolbar calls it
     cursor = Qt.CursorShape.ArrowCursor
+    held_cursor: Qt.CursorShape | None = None  # while the button is down, where it differs
     draws = False  # whether a second press is part of drawing, so that a double click must not fit the picture
 
     def __init__(self, host: ToolHost) -> None:

@@ -13,6 +13,7 @@ class PanTool(MouseTool):
 
     name = "pan"
     cursor = Qt.CursorShape.OpenHandCursor
+    held_cursor = Qt.CursorShape.ClosedHandCursor
 
     def __init__(self, host: ToolHost) -> None:
         super().__init__(host)
