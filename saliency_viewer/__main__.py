@@ -11,7 +11,13 @@ def main() -> int:
     multiprocessing.freeze_support()  # must come first: a frozen program's children start here too
     from saliency_viewer.cli import run
 
-    return run(sys.argv[1:])
+    return run(sys.argv[1:], _open_window)
+
+
+def _open_window(paths: list[str], model: str | None, demo: str | None, screenshot: str | None) -> int:
+    from saliency_viewer.gui import launch
+
+    return launch(paths, model, demo, screenshot)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def describe(study: Study, identify: bool) -> dict[str, Any]:
         "unreadable": [{"path": item.path, "reason": item.reason} for item in study.unreadable],
     }
     if not identify:
-        return without_identity(record, study.identity)
+        blanked: dict[str, Any] = without_identity(record, study.identity)
+        return blanked
     return {
         "patient": {
             "name": study.identity.patient_name,

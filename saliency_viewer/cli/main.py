@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from saliency_viewer.cli import window
 from saliency_viewer.cli.commands import COMMANDS, Command
 from saliency_viewer.cli.console import complain, complain_about
 from saliency_viewer.cli.parsing import Parser
+from saliency_viewer.cli.window import OpenWindow
 from saliency_viewer.errors import Cancelled, UserError
 
 PROGRAM = "saliency-viewer"
@@ -21,13 +23,17 @@ INTERRUPTED = 130
 _DEBUG = "--debug"
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run the command that ``argv`` names, or open the window; returns the exit status."""
+def run(argv: Sequence[str], open_window: OpenWindow | None = None) -> int:
+    """Run the command that ``argv`` names, or open the window; returns the exit status.
+
+    ``open_window(paths, model, demo, screenshot)`` is handed in from above, since the command line and
+    the window do not know each other. It may raise ImportError when Qt cannot be loaded.
+    """
     debug = _DEBUG in argv
     arguments = [argument for argument in argv if argument != _DEBUG]
     _keep_libraries_quiet(debug)
     try:
-        return _dispatch(arguments)
+        return _dispatch(arguments, open_window)
     except (KeyboardInterrupt, Cancelled):
         complain("Stopped.")
         return INTERRUPTED
@@ -39,7 +45,7 @@ def run(argv: Sequence[str]) -> int:
         return BAD_INPUT
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); nobody is left to complain to.
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # the last line before the user: one sentence, the traceback when asked for
         if debug:
@@ -50,7 +56,7 @@ def run(argv: Sequence[str]) -> int:
         return BAD_INPUT
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], open_window: OpenWindow | None) -> int:
     command = next((c for c in COMMANDS if arguments and c.name == arguments[0]), None)
     if command is not None:
         parser = Parser(prog=f"{PROGRAM} {command.name}", description=command.description)
@@ -59,7 +65,7 @@ def _dispatch(arguments: list[str]) -> int:
     _refuse_unknown_command(arguments)
     parser = Parser(prog=PROGRAM, description=_overview(COMMANDS))
     window.add_options(parser)
-    return window.run(parser.parse_args(arguments))
+    return window.run(parser.parse_args(arguments), open_window)
 
 
 def _refuse_unknown_command(arguments: Sequence[str]) -> None:
@@ -69,10 +75,10 @@ def _refuse_unknown_command(arguments: Sequence[str]) -> None:
         return
     near = difflib.get_close_matches(first, [command.name for command in COMMANDS], n=1)
     hint = f"Did you mean '{near[0]}'?" if near else f"'{PROGRAM} --help' lists the commands."
+    # A path may hold a patient's name; a single word is repeated, since it is most likely a mistyped command.
     is_path = len(Path(first).parts) > 1 or bool(Path(first).suffix)
-    raise UserError(
-        "There is nothing at the given path." if is_path else f"There is no command or file '{first}'.", hint
-    )
+    message = "There is nothing at the given path." if is_path else f"There is no command '{first}'."
+    raise UserError(message, hint)
 
 
 def _overview(commands: Sequence[Command]) -> str:

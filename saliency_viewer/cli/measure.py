@@ -13,9 +13,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `measure`'s options."""
     parser.add_argument("map", metavar="MAP", type=Path, help="map with a geometry, such as .nii.gz")
     parser.add_argument("--regions", action="append", required=True, metavar="FILE", help="label map; may be repeated")
-    parser.add_argument(
-        "--organ", metavar="FILE", help="mask to which everything is related (default: all that was seen)"
-    )
+    parser.add_argument("--organ", metavar="FILE", help="mask that all is related to (default: all that was seen)")
     parser.add_argument("--subject", default="", metavar="NAME", help="text of the subject column")
     parser.add_argument("--out", required=True, type=Path, metavar="CSV", help="table to write")
 

@@ -17,16 +17,14 @@ DEFAULT_METHOD = "grad-cam"
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add what makes an :class:`AnalysisPlan`, and where its outputs go."""
-    parser.add_argument(
-        "--model", "--model_path", required=True, metavar="PACKAGE", help="model package: folder or zip"
-    )
+    parser.add_argument("--model", "--model_path", required=True, metavar="PACKAGE", help="model package")
     parser.add_argument("--series", metavar="UID|NUMBER", help="series of the study (default: the largest)")
     parser.add_argument(
         "--method",
         action="append",
         default=[],
         metavar="ID",
-        help=f"method; may be repeated (default: {DEFAULT_METHOD})",
+        help=f"method, repeatable (default: {DEFAULT_METHOD})",
     )
     parser.add_argument("--methods", nargs="+", default=[], metavar="ID", help="several methods at once")
     parser.add_argument("--target", metavar="CLASS", help="class to explain (default: the model's, else the predicted)")

@@ -6,10 +6,13 @@ import argparse
 import ctypes.util
 import os
 import sys
+from collections.abc import Callable
 
 import saliency_viewer
 from saliency_viewer.cli.console import complain, say
 from saliency_viewer.errors import UserError
+
+OpenWindow = Callable[[list[str], str | None, str | None, str | None], int]
 
 _INSTALL = "Install the missing system libraries: sudo apt-get install {}"
 # What a bare Debian lacks, by what Qt's import error or its platform plug-in names.
@@ -44,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--self-test", action="store_true", help="check the installation and leave")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, open_window: OpenWindow | None) -> int:
     """Open the window, or answer ``--version`` and ``--self-test``."""
     if options.version:
         say(f"Saliency Viewer {saliency_viewer.__version__}")
@@ -52,11 +55,12 @@ def run(options: argparse.Namespace) -> int:
     if options.self_test:
         return _self_test()
     _require_window_libraries()
+    if open_window is None:
+        raise UserError("This entry point has no window.", "Start the program as saliency-viewer.")
     try:
-        from saliency_viewer.gui import launch
+        return open_window(options.paths, options.model, options.demo, options.screenshot)
     except ImportError as error:
         raise missing_library(error) from error
-    return launch(options.paths, options.model, options.demo, options.screenshot)
 
 
 def _self_test() -> int:
@@ -79,7 +83,7 @@ def missing_library(error: ImportError) -> UserError:
     text = str(error)
     if "PySide6" in text and "No module" in text:
         return UserError(
-            "Qt for Python is not installed, so the window cannot open.", "Run: pip install PySide6-Essentials"
+            "Qt for Python is not installed, so no window can open.", "Run: pip install PySide6-Essentials"
         )
     if "cannot open shared object file" not in text:
         raise error

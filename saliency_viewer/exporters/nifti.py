@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -17,6 +18,7 @@ from saliency_viewer.domain import AttributionMap, RegionSet, Volume
 from saliency_viewer.runtime.files import write_bytes
 from saliency_viewer.spatial import Geometry
 
+_new_image: Any = nibabel.Nifti1Image  # nibabel declares only a part of its types
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _COMPRESSION = 3
 _SCANNER, _ALIGNED = 1, 2  # NIfTI's codes for what the coordinates mean
@@ -52,7 +54,7 @@ def ras_affine(geometry: Geometry) -> NDArray[np.float64]:
 
 def _write(array: NDArray[np.generic], geometry: Geometry, path: Path, description: str) -> Path:
     affine = ras_affine(geometry)
-    image = nibabel.Nifti1Image(array.transpose(2, 1, 0), affine)
+    image = _new_image(array.transpose(2, 1, 0), affine)
     code = _SCANNER if geometry.oriented else _ALIGNED
     image.set_sform(affine, code)
     if _is_rigid(geometry):

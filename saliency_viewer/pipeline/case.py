@@ -31,7 +31,10 @@ class CaseFields:
 
 @dataclass(frozen=True, eq=False)
 class CaseOutcome:
-    """What one case gave: ``name`` stands in file names, ``files`` are what was written, ``inputs`` the digests of what was read."""
+    """What one case gave.
+
+    ``name`` stands in file names, ``files`` are what was written, ``inputs`` the digests of what was read.
+    """
 
     fields: CaseFields
     name: str

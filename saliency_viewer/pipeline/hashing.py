@@ -18,5 +18,5 @@ def image_hash(volume: Volume) -> str:
     digest = hashlib.sha256()
     digest.update(f"{volume.array.dtype.str}{volume.geometry.shape}".encode())
     digest.update(np.ascontiguousarray(np.round(volume.geometry.affine, 6) + 0.0).tobytes())
-    digest.update(memoryview(np.ascontiguousarray(volume.array)).cast("B"))
+    digest.update(np.ascontiguousarray(volume.array).data)
     return digest.hexdigest()

@@ -84,4 +84,4 @@ class Previous:
 
     def _is_whole(self, item: Entry) -> bool:
         path = self._folder / item["path"]
-        return path.is_file() and path.stat().st_size == item["bytes"]
+        return path.is_file() and path.stat().st_size == int(item["bytes"])

@@ -47,7 +47,7 @@ def pack(value: object, name: str) -> tuple[Parcel, SharedMemory | None]:
         return Parcel("", tuple(spans), body), None
     segment = SharedMemory(name=name, create=True, size=end)
     for (start, size), view in zip(spans, views, strict=True):
-        segment.buf[start : start + size] = view
+        _buffer(segment)[start : start + size] = view
     return Parcel(segment.name, tuple(spans), body), segment
 
 
@@ -67,8 +67,15 @@ def unpack(parcel: Parcel) -> Any:
 def _copy(segment: SharedMemory, start: int, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     copy = np.empty(size, dtype=np.uint8)
     # NumPy copies without the interpreter's lock, so that a window in this process stays alive.
-    copy[...] = np.frombuffer(segment.buf, dtype=np.uint8, count=size, offset=start)
+    copy[...] = np.frombuffer(_buffer(segment), dtype=np.uint8, count=size, offset=start)
     return copy
+
+
+def _buffer(segment: SharedMemory) -> memoryview:
+    buffer = segment.buf
+    if buffer is None:
+        raise RuntimeError("the shared memory is closed")
+    return buffer
 
 
 def remove_segments(prefix: str) -> None:
