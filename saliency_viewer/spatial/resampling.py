@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from saliency_viewer.errors import UserError
 from saliency_viewer.spatial.geometry import Geometry
 
+# Interpolation weights below this are rounding errors of the coordinates.
+_NO_WEIGHT = 1e-6
+
 
 def require_same_grid(first: Geometry, second: Geometry, what: str) -> None:
     """Raise :class:`UserError` unless both grids agree; ``what`` names the second thing, e.g. "The mask"."""
@@ -29,8 +32,16 @@ def resample_image(
     """Linear interpolation of ``array`` (slice, row, column) on ``source`` at ``target``'s voxel centres.
 
     Points outside the source's voxels get ``fill``; within half a voxel of the border the nearest value counts.
+    A NaN reaches the points to which its voxel contributes, and no others.
     """
-    return _resample(array, source, target, order=1, fill=fill).astype(np.float32)
+    missing = np.isnan(array)
+    if not missing.any():
+        return _resample(array, source, target, order=1, fill=fill).astype(np.float32)
+    # NaN with a weight of zero would still be NaN, so it travels as a weight of its own.
+    values = _resample(np.where(missing, 0.0, array), source, target, order=1, fill=fill)
+    weight = _resample(missing, source, target, order=1, fill=0.0)
+    values[weight > _NO_WEIGHT] = np.nan
+    return values.astype(np.float32)
 
 
 def resample_labels(array: NDArray[np.integer], source: Geometry, target: Geometry) -> NDArray[np.int32]:
