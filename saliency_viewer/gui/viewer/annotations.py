@@ -74,7 +74,7 @@ def _words(text: str, font: QFont, colour: QColor, ratio: float, size: QSizeF) -
     start = QPointF(_EDGE, _EDGE + QFontMetricsF(font).ascent())
     letters = QPainterPath()
     letters.addText(start, font, text)
-    edge = QPen(palette.with_alpha(palette.BLACK, 0.6), _EDGE)
+    edge = QPen(palette.with_alpha(palette.BLACK, 0.75), _EDGE)
     edge.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     painter.strokePath(letters, edge)
     painter.setFont(font)

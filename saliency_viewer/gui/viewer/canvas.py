@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
@@ -29,6 +29,7 @@ from saliency_viewer.spatial import require_same_grid
 _BAR_SHARE = 0.46
 _TALLEST_BAR = 320
 _BAR_INSET = 28
+_REST_MS = 120
 
 
 class SliceCanvas(QWidget):
@@ -59,6 +60,8 @@ class SliceCanvas(QWidget):
         self._picture_layer = KeptLayer(self, palette.BLACK)
         self._outline_layer = KeptLayer(self, palette.CLEAR)
         self._bar = ColourBar(self)
+        self._refine = QTimer(self, singleShot=True, interval=_REST_MS)
+        self._refine.timeout.connect(self._paint_in_full)
 
     # What is shown
 
@@ -272,7 +275,12 @@ class SliceCanvas(QWidget):
         """Hook for what a mouse tool draws over the picture."""
 
     def _paint_picture(self, painter: QPainter) -> None:
-        self._picture.paint(painter, self._camera.picture_rect(), self._smooth)
+        if not self._picture.paint(painter, self._camera.picture_rect(), self._smooth):
+            self._refine.start()
+
+    def _paint_in_full(self) -> None:
+        self._picture.settle()
+        self._repaint(outlines=False)
 
     def _paint_outlines(self, painter: QPainter) -> None:
         to_viewport = self._shown_frame.path_transform() * self._camera.transform()

@@ -97,7 +97,7 @@ class ColourBar(QWidget):
     def _paint_no_evidence(self, painter: QPainter) -> None:
         font = palette.font(11)
         left = self.width() - 1 - QFontMetricsF(font).horizontalAdvance(NO_EVIDENCE)
-        draw_text(painter, QPointF(left, self.height() / 2), NO_EVIDENCE, font, palette.MUTED)
+        draw_text(painter, QPointF(left, self.height() / 2), NO_EVIDENCE, font, palette.TEXT)
 
     def _paint_labels(self, painter: QPainter, bar: QRectF, style: MapStyle) -> None:
         font = palette.font(11)

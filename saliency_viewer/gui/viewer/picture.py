@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, QSize, Qt
@@ -11,6 +13,8 @@ from saliency_viewer.domain import AttributionMap, Volume, Window
 from saliency_viewer.gui.viewer.frame import SliceFrame
 from saliency_viewer.render import MapStyle, overlay_rgba, to_grey
 
+_LARGE = 2_000_000  # pixels; above, one picture takes longer than a frame of the screen
+_BURST = 0.4  # seconds
 _FORMATS = {
     1: QImage.Format.Format_Grayscale8,
     3: QImage.Format.Format_RGB888,
@@ -44,6 +48,8 @@ class SlicePicture:
         self._base: NDArray[np.uint8] | None = None
         self._image: QImage | None = None
         self._small: QImage | None = None
+        self._computed_at = -_BURST
+        self._settled = False
 
     def set_slice(self, volume: Volume | None, frame: SliceFrame | None, index: int) -> None:
         """Which slice is shown, and how it is turned."""
@@ -65,18 +71,27 @@ class SlicePicture:
 
     def _forget(self, base: bool) -> None:
         self._image = self._small = None
+        self._settled = False
         if base:
             self._base = None
+
+    def settle(self) -> None:
+        """Changes have come to rest: the next picture is a full one."""
+        self._settled = True
 
     def image(self) -> QImage | None:
         """The picture at one image pixel per pixel, or None when nothing was set."""
         if self._image is None and self._volume is not None and self._frame is not None:
-            base = self._base if self._base is not None else self._grey(self._volume, self._frame)
-            self._base = base
-            if self._map is not None and self._style is not None:
-                base = overlay_rgba(base, self._frame.cut(self._map.array, self._index), self._style)
-            self._image = to_image(base)
+            if self._base is None:
+                self._base = self._grey(self._volume, self._frame, 1)
+            self._image = self._coloured(self._base, self._frame, 1)
         return self._image
+
+    def _coloured(self, base: NDArray[np.uint8], frame: SliceFrame, step: int) -> QImage:
+        if self._map is not None and self._style is not None:
+            base = overlay_rgba(base, frame.cut(self._map.array, self._index)[::step, ::step], self._style)
+        self._computed_at = monotonic()
+        return to_image(base)
 
     @property
     def is_unexplained(self) -> bool:
@@ -85,18 +100,38 @@ class SlicePicture:
             return False
         return self._frame.plane.through == 0 and self._index not in self._map.slices
 
-    def paint(self, painter: QPainter, target: QRectF, smooth: bool) -> None:
-        """Draw the picture into ``target``; smoothly between pixels, or as squares."""
-        image = self.image()
+    def paint(self, painter: QPainter, target: QRectF, smooth: bool) -> bool:
+        """Draw the picture into ``target``; smoothly between pixels, or as squares.
+
+        Returns whether it is the full picture. While changes follow each other closely (a window is being
+        dragged), a large image that is shown small is drawn from every n-th of its pixels only.
+        """
         ratio = painter.device().devicePixelRatioF()
         size = QSize(round(target.width() * ratio), round(target.height() * ratio))
-        if image is None or size.isEmpty():
-            return
-        # Below half size a bilinear painter skips pixels: average them instead.
-        if smooth and 2 * size.width() < image.width() and 2 * size.height() < image.height():
-            image = self._reduced(image, size)
+        if self._volume is None or self._frame is None or size.isEmpty():
+            return True
+        step = self._step(self._frame, size)
+        if step > 1:
+            image = self._coloured(self._grey(self._volume, self._frame, step), self._frame, step)
+        else:
+            image = self._full(size, smooth)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         painter.drawImage(target, image, QRectF(image.rect()))
+        return step == 1
+
+    def _step(self, frame: SliceFrame, size: QSize) -> int:
+        large = frame.width * frame.height > _LARGE
+        hurried = not self._settled and monotonic() - self._computed_at < _BURST
+        if self._image is not None or not large or not hurried:
+            return 1
+        return max(min(frame.width // size.width(), frame.height // size.height()), 1)
+
+    def _full(self, size: QSize, smooth: bool) -> QImage:
+        image = self.image() or QImage()
+        # Below half size a bilinear painter skips pixels: average them instead.
+        if smooth and 2 * size.width() < image.width() and 2 * size.height() < image.height():
+            return self._reduced(image, size)
+        return image
 
     def _reduced(self, image: QImage, size: QSize) -> QImage:
         if self._small is None or self._small.size() != size:
@@ -104,7 +139,7 @@ class SlicePicture:
             self._small = image.scaled(size, keep, Qt.TransformationMode.SmoothTransformation)
         return self._small
 
-    def _grey(self, volume: Volume, frame: SliceFrame) -> NDArray[np.uint8]:
+    def _grey(self, volume: Volume, frame: SliceFrame, step: int) -> NDArray[np.uint8]:
         if volume.colour is not None:
-            return np.ascontiguousarray(frame.cut(volume.colour, self._index), dtype=np.uint8)
-        return to_grey(frame.cut(volume.array, self._index), self._window or volume.default_window())
+            return np.ascontiguousarray(frame.cut(volume.colour, self._index)[::step, ::step], dtype=np.uint8)
+        return to_grey(frame.cut(volume.array, self._index)[::step, ::step], self._window or volume.default_window())

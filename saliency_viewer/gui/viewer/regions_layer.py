@@ -68,7 +68,7 @@ class RegionsLayer:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         lines = path.toSubpathPolygons(to_viewport)
         if region.name == self._selected:
-            _draw_lines(painter, lines, _pen(colour.darker(320), OUTLINE_WIDTH + 2.5))
+            _draw_lines(painter, lines, _pen(colour.darker(320), OUTLINE_WIDTH + 1.6))
         pen = _pen(colour, OUTLINE_WIDTH)
         if region.locked:
             pen.setDashPattern([4.0, 2.5])

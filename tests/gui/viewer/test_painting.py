@@ -108,6 +108,29 @@ def test_a_large_image_is_averaged_down_instead_of_skipping_pixels(make_view):
     assert middle.std() < 30
 
 
+def test_dragging_a_window_over_a_large_image_is_quick_and_then_full(make_view, made_map, qtbot):
+    geometry = Geometry.from_spacing((1, 1800, 1800))
+    stripes = np.zeros(geometry.shape, np.uint8)
+    stripes[:, ::2] = 255
+    volume = Volume(stripes, geometry, window=Window(128, 256))
+    view = make_view(volume, size=(300, 300))
+    view.set_map(made_map(geometry, np.zeros(geometry.shape, np.float32)), MapStyle("RdBu_r", -1.0, 1.0, fade=0.25))
+    full = pixels(view)
+    view.set_window(Window(128.0, 200.0))
+    hurried = pixels(view)
+    middle = np.s_[100:200, 100:200]
+    shown = {tuple(pixel) for pixel in hurried[middle].reshape(-1, 3)}
+    exact = {
+        tuple(overlay(np.full((1, 1), grey, np.uint8), np.zeros((1, 1)), MapStyle("RdBu_r", -1, 1, 0.25))[0, 0])
+        for grey in (0, 255)
+    }
+    assert shown <= exact  # every n-th pixel, none invented
+    qtbot.waitUntil(lambda: not view._refine.isActive(), timeout=2000)
+    np.testing.assert_array_equal(
+        pixels(view)[middle], full[middle]
+    )  # 0 and 255 stay what they were in the wider window
+
+
 def test_region_outlines_lie_on_the_edges_of_the_regions_pixels(make_view, viewport_point):
     geometry = oblique(signs=(1, -1, -1))
     mask = np.zeros(SHAPE, bool)

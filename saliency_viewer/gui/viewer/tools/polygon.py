@@ -112,10 +112,13 @@ class PolygonTool(MouseTool):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawPolygon(QPolygonF(corners if self._hover is None else [*corners, self._hover]))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(colour, 2.0))
-        painter.drawPolyline(QPolygonF(corners))
+        for pen in (QPen(palette.with_alpha(palette.BLACK, 0.5), 3.5), QPen(colour, 2.0)):
+            painter.setPen(pen)
+            painter.drawPolyline(QPolygonF(corners))
         if self._hover is not None:
-            painter.setPen(QPen(palette.with_alpha(colour, 0.7), 1.0, Qt.PenStyle.DashLine))
+            painter.setPen(QPen(palette.with_alpha(palette.BLACK, 0.5), 2.5))
+            painter.drawLine(corners[-1], self._hover)
+            painter.setPen(QPen(colour, 1.5, Qt.PenStyle.DashLine))
             painter.drawLine(corners[-1], self._hover)
         closes = self._hover is not None and self._near_first(self._hover)
         painter.setPen(QPen(palette.TEXT if closes else colour, 1.5))
