@@ -31,7 +31,12 @@ class ParameterSpec:
     advanced: bool = False
 
     def parse(self, value: object, owner: str = "") -> Any:
-        """Check ``value`` (a string from the command line or a typed one); raises :class:`UserError`."""
+        """Check ``value`` (a string from the command line or a typed one); raises :class:`UserError`.
+
+        None is a value where it is the default, e.g. "all channels".
+        """
+        if value is None and self.default is None:
+            return None
         name = f"{owner}.{self.name}" if owner else self.name
         try:
             parsed = self._convert(value)
