@@ -38,7 +38,7 @@ def safe_name(text: str) -> str:
     cleaned = _FORBIDDEN.sub("-", text).strip(".-")[:_LONGEST]
     if _DEVICE_NAME.match(cleaned):
         cleaned = f"_{cleaned}"
-    if cleaned == text:
+    if cleaned and cleaned == text:
         return cleaned
     return f"{cleaned or 'case'}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 

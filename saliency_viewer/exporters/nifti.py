@@ -1,7 +1,7 @@
 """Maps and regions as NIfTI. Here, and in the NIfTI reader, LPS and RAS meet.
 
-Voxels that the model never saw stay NaN, as in the NPY file: a zero would claim "no influence". FSL,
-SPM, nilearn and ITK read NaN as it is meant; take nan-aware functions when averaging the array.
+Voxels that the model never saw stay NaN, as in the NPY file: a zero would claim "no influence". nibabel,
+nilearn, FSL and SPM keep it (use nan-aware functions); programs built on ITK read such voxels as 0.
 """
 
 from __future__ import annotations

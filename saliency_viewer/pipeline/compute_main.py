@@ -6,12 +6,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import connection as connections
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any, Protocol
 
+from saliency_viewer.domain import AnalysisPlan
 from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.pipeline.analysis import run_plan
 from saliency_viewer.pipeline.messages import Failed, Job, Progress, Started, Stopped
@@ -26,18 +29,40 @@ _PROGRESS_INTERVAL = 0.05  # seconds; more messages would only keep the window b
 READY = "ready"
 
 
+Work = Callable[[AnalysisPlan, Services, RunContext], Any]
+
+
 class CancelCell(Protocol):
     """A shared number: the ordinal of the job to stop. Reading it takes no lock, so a killed process leaves none."""
 
     value: int
 
 
-def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str) -> None:
+def warm_up() -> None:
+    """Import what takes seconds, load nothing."""
+    import torch
+
+    import saliency_viewer.attribution
+    import saliency_viewer.models
+    import saliency_viewer.readers  # noqa: F401
+
+    torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the process does: ``warm_up`` once, then ``work`` for each job. Both are importable functions."""
+
+    work: Work = run_plan
+    warm_up: Callable[[], None] = warm_up
+
+
+def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str, tools: Tools) -> None:
     """Run jobs until the other end closes. Messages in: (ordinal, Job) or a segment's name to release."""
     _be_a_good_child()
     prepare_torch()
     services = Services()
-    _warm_up()
+    tools.warm_up()
     connection.send(READY)
     open_segments: dict[str, SharedMemory] = {}
     while True:
@@ -49,7 +74,7 @@ def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str) 
             open_segments.pop(message).close()
             continue
         ordinal, job = message
-        outcome = _run(job, ordinal, services, connection, cancelled)
+        outcome = _run(tools.work, job, ordinal, services, connection, cancelled)
         if isinstance(outcome, (Failed, Stopped)):
             connection.send(outcome)
             continue
@@ -57,13 +82,6 @@ def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str) 
         if segment is not None:
             open_segments[parcel.segment] = segment
         connection.send(parcel)
-
-
-def _warm_up() -> None:
-    """Import what takes seconds, load nothing."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _be_a_good_child() -> None:
@@ -80,13 +98,15 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def _run(job: Job, ordinal: int, services: Services, connection: Connection[Any, Any], cancelled: CancelCell) -> Any:
+def _run(
+    work: Work, job: Job, ordinal: int, services: Services, connection: Connection[Any, Any], cancelled: CancelCell
+) -> Any:
     """The job's result, :class:`Failed` or :class:`Stopped`."""
     connection.send(Started(job.id))
     services.trust_code = job.trust_code
     context = RunContext(_Reporter(connection, job), lambda: cancelled.value == ordinal)
     try:
-        return run_plan(job.plan, services, context)
+        return work(job.plan, services, context)
     except Cancelled:
         return Stopped(job.id)
     except UserError as error:

@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.pipeline.compute_main import READY, CancelCell, serve
+from saliency_viewer.pipeline.compute_main import READY, CancelCell, Tools, serve
 from saliency_viewer.pipeline.messages import Done, Event, Failed, Job, JobId, Progress, Started, Stopped
 from saliency_viewer.pipeline.shared_arrays import (
     Parcel,
@@ -48,7 +48,8 @@ class ComputeProcess:
     and :meth:`cancel` may be called from any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tools: Tools | None = None) -> None:
+        self._tools = tools or Tools()
         self._context = multiprocessing.get_context("spawn")
         self._lock = threading.RLock()
         self._waiting: deque[Job] = deque()
@@ -81,7 +82,10 @@ class ComputeProcess:
             self._cancelled = self._context.RawValue("q", 0)
             self._prefix = new_prefix()
             self._process = self._context.Process(
-                target=serve, args=(theirs, self._cancelled, self._prefix), name="saliency-compute", daemon=True
+                target=serve,
+                args=(theirs, self._cancelled, self._prefix, self._tools),
+                name="saliency-compute",
+                daemon=True,
             )
             self._process.start()
             theirs.close()  # else the end of the process would not be seen here

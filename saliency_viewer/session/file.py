@@ -23,8 +23,18 @@ _INDEX = "session.json"
 _LARGEST_INDEX = 64 << 20  # bytes; a larger one is no file of ours
 _LARGEST_HEADER = 4096
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first day: the same document gives the same bytes
-_FOREIGN = UserError(
-    "This is not a session file, or it is damaged.", "Choose a file that was saved by Saliency Viewer."
+# What zip, JSON, NumPy and our own records say to bytes that were not written by us. A damaged zip can also claim
+# to be encrypted (RuntimeError) or packed in an unknown way (NotImplementedError).
+_SIGNS_OF_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
 )
 
 
@@ -49,16 +59,18 @@ def load_session(path: Path) -> Document:
             return from_record(record, _Members(archive))
     except FileNotFoundError:
         raise UserError("There is no such session file.", "Check the spelling of the path.") from None
-    except (zipfile.BadZipFile, zlib.error, json.JSONDecodeError, UnicodeDecodeError, EOFError) as error:
-        raise _foreign(error) from error
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except _SIGNS_OF_DAMAGE as error:
         raise _foreign(error) from error
     except OSError as error:
         raise UserError("The session file cannot be read.", "Check that you may open it.") from error
 
 
 def _foreign(error: Exception) -> UserError:
-    return UserError(_FOREIGN.message, _FOREIGN.hint, type(error).__name__)
+    return UserError(
+        "This is not a session file, or it is damaged.",
+        "Choose a file that was saved by Saliency Viewer.",
+        type(error).__name__,
+    )
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

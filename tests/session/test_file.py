@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import dataclasses
+import errno
+import io
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saliency_viewer.errors import UserError
+from saliency_viewer.runtime import files
+from saliency_viewer.session import Document, load_session, save_session
+from saliency_viewer.session.migrations import FORMAT, VERSION, migrate
+
+
+def test_everything_comes_back_bit_by_bit(document: Document, tmp_path: Path) -> None:
+    found = load_session(save_session(document, tmp_path / "work.svsession"))
+    for name in ("image", "image_hash", "model", "model_hash", "plan", "key_slices", "view"):
+        assert getattr(found, name) == getattr(document, name)
+    assert found.regions is not None
+    assert document.regions is not None
+    assert found.regions.geometry.same_as(document.regions.geometry, 0.0)
+    for one, other in zip(found.regions.regions, document.regions.regions, strict=True):
+        assert (one.name, one.colour, one.origin, one.locked, one.visible) == (
+            other.name,
+            other.colour,
+            other.origin,
+            other.locked,
+            other.visible,
+        )
+        np.testing.assert_array_equal(one.patch, other.patch)
+    one, other = found.maps[0], document.maps[0]
+    assert one.array.tobytes() == other.array.tobytes()
+    for field in dataclasses.fields(one):
+        if field.name not in ("array", "geometry"):
+            assert getattr(one, field.name) == getattr(other, field.name), field.name
+    assert found.prediction is not None
+    assert document.prediction is not None
+    for name in ("logits", "probabilities", "slice_logits"):
+        np.testing.assert_array_equal(getattr(found.prediction, name), getattr(document.prediction, name))
+    assert found.prediction.label == "sick"
+
+
+def test_an_empty_document_comes_back_empty(tmp_path: Path) -> None:
+    found = load_session(save_session(Document(), tmp_path / "work.svsession"))
+    assert (found.image, found.plan, found.regions, found.maps, found.prediction) == (None, None, None, (), None)
+
+
+def test_the_same_document_gives_the_same_bytes(document: Document, tmp_path: Path) -> None:
+    first = save_session(document, tmp_path / "a.svsession").read_bytes()
+    assert save_session(document, tmp_path / "b.svsession").read_bytes() == first
+
+
+def test_a_session_of_a_large_volume_stays_small(document: Document, tmp_path: Path) -> None:
+    assert document.regions is not None
+    path = save_session(dataclasses.replace(document, maps=()), tmp_path / "a.svsession")
+    with zipfile.ZipFile(path) as archive:
+        bits = archive.getinfo("regions/000.npy").file_size
+    assert bits <= document.regions.regions[0].patch.size // 8 + 1 + 128
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip at all", b"PK\x03\x04 half", b"\x00" * 4096])
+def test_a_foreign_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.svsession"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(path)
+
+
+def test_a_missing_file_is_named_as_missing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such session"):
+        load_session(tmp_path / "none.svsession")
+
+
+def _rewritten(path: Path, change: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | change).items():
+            archive.writestr(name, content)
+    return path
+
+
+def _index(path: Path, **change: object) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        record = json.loads(archive.read("session.json"))
+    return _rewritten(path, {"session.json": json.dumps(record | change).encode()})
+
+
+def test_a_newer_file_is_refused_with_the_reason(document: Document, tmp_path: Path) -> None:
+    path = _index(save_session(document, tmp_path / "a.svsession"), version=VERSION + 1)
+    with pytest.raises(UserError, match="newer Saliency Viewer"):
+        load_session(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "something else"},
+        {"version": "1"},
+        {"version": 0},
+        {"regions": {"geometry": 3}},
+        {"maps": [{}]},
+        {"plan": {"image": {}}},
+        {"prediction": []},
+    ],
+)
+def test_a_damaged_record_is_refused(change: dict[str, object], document: Document, tmp_path: Path) -> None:
+    path = _index(save_session(document, tmp_path / "a.svsession"), **change)
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(path)
+
+
+def test_every_truncation_is_refused_and_never_a_traceback(document: Document, tmp_path: Path) -> None:
+    content = save_session(document, tmp_path / "a.svsession").read_bytes()
+    path = tmp_path / "cut.svsession"
+    for length in range(0, len(content) - 1, 97):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError):
+            load_session(path)
+
+
+def test_flipped_bytes_never_end_in_anything_but_a_document_or_a_user_error(document: Document, tmp_path: Path) -> None:
+    content = save_session(document, tmp_path / "a.svsession").read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "flipped.svsession"
+    refused = 0
+    for position in rng.integers(0, len(content), 150):
+        damaged = bytearray(content)
+        damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            load_session(path)
+        except UserError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_pickle_in_an_array_is_never_run(document: Document, tmp_path: Path) -> None:
+    trace = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(trace),)
+
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.array([Trap()], dtype=object), allow_pickle=True)
+    for payload in (stream.getvalue(), pickle.dumps(Trap())):
+        path = _rewritten(save_session(document, tmp_path / "a.svsession"), {"maps/00.npy": payload})
+        with pytest.raises(UserError, match="not a session file"):
+            load_session(path)
+    assert not trace.exists()
+
+
+def test_a_member_that_claims_a_huge_array_is_refused_before_it_is_unpacked(document: Document, tmp_path: Path) -> None:
+    path = save_session(document, tmp_path / "a.svsession")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["maps/00.npy"] = bytes(64 << 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(path)
+
+
+def test_a_region_outside_its_image_is_refused(document: Document, tmp_path: Path) -> None:
+    path = save_session(document, tmp_path / "a.svsession")
+    with zipfile.ZipFile(path) as archive:
+        regions = json.loads(archive.read("session.json"))["regions"]
+    regions["items"][2]["origin"] = [1, 2, 22]
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(_index(path, regions=regions))
+
+
+def test_a_full_disk_keeps_the_older_session(
+    document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_session(Document(model="older"), tmp_path / "a.svsession")
+
+    def refuse(_path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "_flush_to_disk", refuse)
+    with pytest.raises(UserError, match="disk is full"):
+        save_session(document, path)
+    assert load_session(path).model == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_old_record_passes_through_every_migration_in_order() -> None:
+    steps = {
+        1: lambda record: {**record, "trail": [1]},
+        2: lambda record: {**record, "trail": [*record["trail"], 2]},
+    }
+    found = migrate({"format": FORMAT, "version": 1}, version=3, migrations=steps)
+    assert found == {"format": FORMAT, "version": 3, "trail": [1, 2]}
