@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,18 @@ from numpy.typing import NDArray
 
 from saliency_viewer.domain import WHOLE_IMAGE, AttributionMap, Region
 from saliency_viewer.errors import UserError
+
+_PIECE = 1 << 20  # values handled at once, so that no second copy of a large volume is made
+
+
+def pieces(values: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Views of ``values`` (1D) that fit into a processor's cache."""
+    return (values[start : start + _PIECE] for start in range(0, len(values), _PIECE))
+
+
+def summed(values: NDArray[np.float32], part: np.ufunc) -> float:
+    """Float64 sum of the positive (``np.maximum``) or negative (``np.minimum``) part."""
+    return sum(float(part(piece, np.float32(0)).sum(dtype=np.float64)) for piece in pieces(values))
 
 
 class MapEvidence:
@@ -42,7 +54,8 @@ class MapEvidence:
         seen = np.isfinite(self.amap.array)
         if self.organ is not None:
             seen &= self.organ
-        values = np.asarray(self.amap.array, dtype=np.float32)[seen]
+        array = np.asarray(self.amap.array, dtype=np.float32)
+        values = array.ravel().copy() if seen.all() else array[seen]
         values.sort()
         return values
 
@@ -54,12 +67,12 @@ class MapEvidence:
     @cached_property
     def positive_sum(self) -> float:
         """Sum of the positive part."""
-        return float(self.ordered[np.searchsorted(self.ordered, 0.0, side="right") :].sum(dtype=np.float64))
+        return summed(self.ordered, np.maximum)
 
     @cached_property
     def negative_sum(self) -> float:
         """Sum of the negative part, 0 or less."""
-        return float(self.ordered[: np.searchsorted(self.ordered, 0.0)].sum(dtype=np.float64))
+        return summed(self.ordered, np.minimum)
 
     @property
     def is_zero(self) -> bool:
@@ -103,6 +116,11 @@ class RegionEvidence:
         values = np.asarray(whole.amap.array[region.box][inside], dtype=np.float32)
         return cls(whole, region.name, values[np.isfinite(values)], region.voxels)
 
+    @cached_property
+    def ordered(self) -> NDArray[np.float32]:
+        """The values in rising order."""
+        return np.sort(self.values)
+
     @property
     def voxels(self) -> int:
         """|R|, voxels that count."""
@@ -116,12 +134,12 @@ class RegionEvidence:
     @cached_property
     def positive_sum(self) -> float:
         """Sum of the positive part inside."""
-        return float(self.values.sum(dtype=np.float64, where=self.values > 0))
+        return summed(self.values, np.maximum)
 
     @cached_property
     def negative_sum(self) -> float:
         """Sum of the negative part inside, 0 or less."""
-        return float(self.values.sum(dtype=np.float64, where=self.values < 0))
+        return summed(self.values, np.minimum)
 
     @property
     def missing(self) -> str:
@@ -147,6 +165,11 @@ class WholeEvidence(RegionEvidence):
     def everything(cls, whole: MapEvidence) -> WholeEvidence:
         """All values of Omega, without a copy."""
         return cls(whole, WHOLE_IMAGE, whole.ordered, whole.voxels)
+
+    @cached_property
+    def ordered(self) -> NDArray[np.float32]:
+        """The values in rising order, which they already are."""
+        return self.values
 
     @property
     def missing(self) -> str:

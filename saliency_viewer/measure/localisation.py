@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saliency_viewer.measure.evidence import RegionEvidence
+from saliency_viewer.measure.evidence import RegionEvidence, pieces
 from saliency_viewer.measure.mass import NO_EVIDENCE, NO_POSITIVE
 from saliency_viewer.measure.measured import Measured, undefined
 
@@ -44,11 +44,13 @@ def average_precision(region: RegionEvidence) -> Measured:
     """Average precision of "value reaches a threshold" as a detector of R; held against the prevalence pi.
 
     The sum of precision times gain in recall over all distinct values (no trapezoid, which would flatter:
-    a constant map would score above its prevalence). Equal values enter together, so a constant map gives pi.
+    a constant map would score above its prevalence). Equal values enter together, so a constant map gives pi. Each
+    voxel of R adds 1 / |R| to the recall, so the sum is the mean over R of the precision at the voxel's own value.
     """
     if region.missing or region.whole.is_zero:
         return undefined(region.missing or NO_EVIDENCE)
-    values, counts = np.unique(region.values, return_counts=True)
-    inside = np.cumsum(counts[::-1])[::-1]  # values of R that reach each threshold
-    precision = inside / region.whole.at_least(values)
-    return Measured(float(precision @ counts) / region.voxels, region.share, region.left_out)
+    total = 0.0
+    for thresholds in pieces(region.ordered):
+        inside = region.voxels - np.searchsorted(region.ordered, thresholds, side="left")
+        total += float((inside / region.whole.at_least(thresholds)).sum())
+    return Measured(total / region.voxels, region.share, region.left_out)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.measure.evidence import RegionEvidence
+from saliency_viewer.measure.evidence import RegionEvidence, pieces
 from saliency_viewer.measure.measured import Measured, undefined
 
 Describe = Callable[[NDArray[np.float32]], float]
@@ -46,7 +46,7 @@ def median(region: RegionEvidence) -> Measured:
     """Middle value (mean of the two middle ones); held against Omega's."""
     if region.missing:
         return undefined(region.missing)
-    return Measured(_middle(np.sort(region.values)), _middle(region.whole.ordered), region.left_out)
+    return Measured(_middle(region.ordered), _middle(region.whole.ordered), region.left_out)
 
 
 def positive_sum(region: RegionEvidence) -> Measured:
@@ -82,9 +82,9 @@ def _highest(values: NDArray[np.float32]) -> float:
 
 
 def _deviation(values: NDArray[np.float32]) -> float:
-    # In two passes and in pieces: a float64 copy of a whole CT would take 0.8 GB.
-    centre, pieces = _mean(values), range(0, len(values), 1 << 20)
-    total = sum(float(np.square(values[i : i + (1 << 20)] - centre, dtype=np.float64).sum()) for i in pieces)
+    # In two passes, since the mean can be far larger than the spread around it.
+    centre = _mean(values)
+    total = sum(float(np.square(piece - centre, dtype=np.float64).sum()) for piece in pieces(values))
     return float(np.sqrt(total / len(values)))
 
 
