@@ -1,0 +1,84 @@
+"""A :class:`ModelCard` back to ``model.toml``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from saliency_viewer.domain import ModelCard
+from saliency_viewer.errors import UserError
+
+
+def card_to_toml(card: ModelCard) -> str:
+    """The text that :func:`parse_card` reads back into an equal card."""
+    spec, output, explain = card.input, card.output, card.explain
+    tables: dict[str, dict[str, Any]] = {
+        "model": {
+            "name": card.name,
+            "version": card.version,
+            "architecture": card.architecture,
+            "weights": card.weights,
+            "arguments": card.arguments,
+            "intended_use": card.intended_use,
+            "task": card.task,
+            "modality": card.modality,
+            "body_part": card.body_part,
+            "view": card.view,
+        },
+        "output": {
+            "classes": output.classes,
+            "activation": output.activation,
+            "threshold": output.threshold,
+            "aggregate": output.aggregate,
+        },
+        "input": {
+            "layout": spec.layout,
+            "channels": spec.channels,
+            "size": spec.size,
+            "fit": spec.fit,
+            "resize": spec.resize,
+            "interpolation": spec.interpolation,
+            "antialias": spec.antialias,
+            "pad_value": spec.pad_value,
+            "order": spec.order,
+            "spacing": spec.spacing,
+            "orientation": spec.orientation,
+            "intensity": spec.intensity,
+        },
+        "explain": {"layer": explain.layer, "target": explain.target, "baseline": explain.baseline},
+    }
+    return "\n".join(_table(name, values) for name, values in tables.items())
+
+
+def _table(name: str, values: Mapping[str, Any]) -> str:
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
+    return "\n".join([f"[{name}]", *lines, ""])
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
+
+
+def _string(text: str) -> str:
+    # JSON's escapes are a subset of those of a TOML basic string, but for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    raise UserError(
+        f"A value of type {type(value).__name__} cannot be written into model.toml.",
+        "Use text, numbers, true or false, lists and tables only.",
+    )

@@ -1,0 +1,168 @@
+"""A trained classifier with everything between an image and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency_viewer.domain import ModelCard, Prediction, ScoreTarget, Volume
+from saliency_viewer.errors import UserError
+from saliency_viewer.models import outputs as heads
+from saliency_viewer.models.baselines import make_baseline
+from saliency_viewer.models.checked_table import near_match
+from saliency_viewer.models.forward import count_outputs, run_network
+from saliency_viewer.models.prepared import Preparation, Prepared, project_map
+from saliency_viewer.runtime.context import RunContext
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_DEFAULT_SLICES = 5
+
+
+class Classifier:
+    """A network with its card.
+
+    Attributes
+    ----------
+    card:
+        What the package says.
+    network:
+        The torch module: evaluation mode, float32, raw outputs (N, outputs).
+    model_hash:
+        sha256 over card, weights and code.
+    device:
+        Where the network is.
+    """
+
+    def __init__(self, card: ModelCard, network: nn.Module, model_hash: str, device: str = "cpu") -> None:
+        self.card = card
+        self.network = network
+        self.model_hash = model_hash
+        self.device = device
+
+    @cached_property
+    def outputs(self) -> int:
+        """Number of the network's outputs, from one run on zeros.
+
+        Raises :class:`UserError` when the classes do not fit them, or the network cannot take its input size.
+        """
+        count = count_outputs(self.network, self.card.input, self.device)
+        heads.check_head(self.card.output, count)
+        return count
+
+    def prepare(self, volume: Volume, slices: Sequence[int] | None = None) -> Prepared:
+        """The network's input. ``slices`` (default all) counts for slice-wise networks only.
+
+        Raises :class:`UserError` for slices that are not in the volume, or a volume that does not suit the card.
+        """
+        return Preparation(self.card.input, volume).of(self._slices(volume, slices), self.device)
+
+    def predict(self, volume: Volume, context: RunContext | None = None, batch_size: int = 4) -> Prediction:
+        """Ask the network about the volume; a slice-wise one about every slice.
+
+        Raises :class:`Cancelled` within one operator of the wish, and :class:`UserError` for a volume that does not
+        suit the card.
+        """
+        context = context or RunContext()
+        context.report(0.0, "Asking the model")
+        preparation = Preparation(self.card.input, volume)
+        slices = self._slices(volume, None)
+        raw: list[NDArray[np.float64]] = []
+        # Inputs are made batch by batch: those of a whole CT together can need more memory than there is.
+        starts = range(0, len(slices), max(batch_size, 1)) if self._slice_wise else range(1)
+        for number, start in enumerate(starts):
+            prepared = preparation.of(slices[start : start + max(batch_size, 1)], self.device)
+            raw.append(run_network(self.network, prepared.inputs, context))
+            context.report((number + 1) / len(starts), "Asking the model")
+        return self._prediction(np.concatenate(raw))
+
+    def target(self, name: str | None, prediction: Prediction) -> ScoreTarget:
+        """The score to explain: of class ``name``, else the card's target, else the predicted class.
+
+        Raises :class:`UserError` when there is no such class.
+        """
+        classes = self.card.output.classes
+        name = name if name is not None else self.card.explain.target or prediction.label
+        if name not in classes:
+            raise UserError(f"The model has no class '{name}'.", near_match(name, classes))
+        index = classes.index(name)
+        log_odds = self.card.output.activation == "none"
+        if self.outputs == 1:
+            return ScoreTarget(name, 0, -1.0 if len(classes) == 2 and index == 0 else 1.0, log_odds)
+        return ScoreTarget(name, index, 1.0, log_odds)
+
+    def baseline(self, prepared: Prepared, name: str | None = None) -> Tensor:
+        """An input without evidence, shaped like ``prepared.inputs``: minimum, zero, blur or mean.
+
+        Raises :class:`UserError` for another name.
+        """
+        return make_baseline(name or self.card.explain.baseline, prepared)
+
+    def project(self, values: Tensor | NDArray[np.float32], prepared: Prepared) -> NDArray[np.float32]:
+        """A map (N, 1 or C, *spatial) on the network's grid as (slice, row, column) on the volume's.
+
+        Linear interpolation at exact coordinates, NaN where the network saw nothing; padding never lands in the image.
+        """
+        array = values if isinstance(values, np.ndarray) else values.detach().cpu().float().numpy()
+        return project_map(array, prepared)
+
+    def default_slices(self, volume: Volume, prediction: Prediction) -> tuple[int, ...]:
+        """Key slices to explain: the deciding one with its neighbours at even distances, or an even spread.
+
+        Empty for 3D networks, which are explained whole.
+        """
+        count = volume.geometry.shape[0]
+        if not self._slice_wise:
+            return ()
+        if count <= _DEFAULT_SLICES:
+            return tuple(range(count))
+        if prediction.slice_index is None:
+            return tuple(((2 * k + 1) * count) // (2 * _DEFAULT_SLICES) for k in range(_DEFAULT_SLICES))
+        step = max(1, count // 32)
+        half = _DEFAULT_SLICES // 2
+        around = (prediction.slice_index + k * step for k in range(-half, half + 1))
+        return tuple(index for index in around if 0 <= index < count)
+
+    @property
+    def _slice_wise(self) -> bool:
+        return self.card.input.layout != "3d"
+
+    def _slices(self, volume: Volume, wanted: Sequence[int] | None) -> tuple[int, ...]:
+        count = volume.geometry.shape[0]
+        if not self._slice_wise:
+            return ()
+        if wanted is None:
+            return tuple(range(count))
+        for index in wanted:
+            if not 0 <= index < count:
+                raise UserError(f"There is no slice {index}.", f"Slices are counted from 0 to {count - 1}.")
+        return tuple(dict.fromkeys(int(index) for index in wanted))
+
+    def _prediction(self, raw: NDArray[np.float64]) -> Prediction:
+        spec = self.card.output
+        heads.check_head(spec, raw.shape[1])
+        if not np.isfinite(raw).all():
+            raise UserError(
+                "The network's answer is not a number (NaN or infinite).",
+                "Check the intensity steps in model.toml, and whether the weights belong to the network.",
+            )
+        all_logits = heads.to_logits(raw, spec)
+        on_volume = self._slice_wise and len(raw) > 1
+        logits, index = heads.aggregate(all_logits, spec, raw.shape[1]) if on_volume else (all_logits[0], None)
+        probabilities = heads.to_probabilities(logits, spec, raw.shape[1])
+        warning = heads.threshold_warning(probabilities, spec, raw.shape[1])
+        return Prediction(
+            classes=spec.classes,
+            logits=logits,
+            probabilities=probabilities,
+            predicted=heads.predicted_class(probabilities, spec, raw.shape[1]),
+            aggregate=spec.aggregate if on_volume else "",
+            slice_index=index,
+            slice_logits=all_logits if on_volume else None,
+            warnings=(warning,) if warning else (),
+        )

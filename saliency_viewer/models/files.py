@@ -1,0 +1,139 @@
+"""The files of a model package, from a folder or a zip archive. A zip is read in memory and never unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+
+from saliency_viewer.errors import UserError
+
+CARD_NAME = "model.toml"
+SUMS_NAME = "SHA256SUMS"
+_LARGEST_MEMBER = 16 * 2**30  # bytes; larger ones are an attack or a mistake
+
+
+class PackageFiles(ABC):
+    """Read access by names relative to the package."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Its bytes. Raises :class:`UserError` when there is none."""
+
+    def digest(self, name: str) -> str:
+        """Its sha256 as hex digits."""
+        return hashlib.sha256(self.read(name)).hexdigest()
+
+
+class FolderFiles(PackageFiles):
+    """A package that is a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self._folder / safe_name(name)).is_file()
+
+    def read(self, name: str) -> bytes:
+        """Its bytes."""
+        try:
+            return (self._folder / safe_name(name)).read_bytes()
+        except FileNotFoundError:
+            raise missing(name) from None
+        except OSError as error:
+            raise UserError(
+                f"The file '{name}' of the model package cannot be read.",
+                "Check the file's permissions.",
+                str(error.strerror),
+            ) from error
+
+
+class ZipFiles(PackageFiles):
+    """A package that is a zip archive, with its files at the top or in one folder."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+        except (zipfile.BadZipFile, OSError) as error:
+            raise UserError(
+                "The model package is not a readable zip file.", "Copy or download it again.", str(error)
+            ) from error
+        self._path = path
+        self._prefix = _top_folder(names)
+        self._names = set(names)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return self._prefix + safe_name(name) in self._names
+
+    def read(self, name: str) -> bytes:
+        """Its bytes."""
+        if not self.has(name):
+            raise missing(name)
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                member = archive.getinfo(self._prefix + safe_name(name))
+                if member.file_size > _LARGEST_MEMBER:
+                    raise UserError(f"The file '{name}' in the zip is too large.", "Unpack it and open the folder.")
+                return archive.read(member)
+        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+            # RuntimeError: encrypted; NotImplementedError: an unusual compression
+            raise UserError(
+                f"The file '{name}' in the zip cannot be read.",
+                "Zip the package again, without a password.",
+                str(error),
+            ) from error
+
+
+def _top_folder(names: list[str]) -> str:
+    if CARD_NAME in names:
+        return ""
+    cards = [name for name in names if name.count("/") == 1 and name.endswith("/" + CARD_NAME)]
+    return cards[0][: -len(CARD_NAME)] if len(cards) == 1 else ""
+
+
+def safe_name(name: str) -> str:
+    """``name`` as a clean relative path. Raises :class:`UserError` when it leads out of the package."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
+        raise UserError(
+            "model.toml names a file outside of the model package.",
+            "Put the file into the package and write its name only.",
+        )
+    return str(path)
+
+
+def missing(name: str) -> UserError:
+    """The error for an absent file of the package."""
+    return UserError(
+        f"The model package has no file '{name}'.", "Add it, or write the right file name into model.toml."
+    )
+
+
+def open_files(path: str | Path) -> PackageFiles:
+    """The files of the package at ``path``: a folder, a ``model.toml`` in one, or a zip.
+
+    Raises :class:`UserError` when there is no package.
+    """
+    place = Path(path)
+    if place.name == CARD_NAME and place.is_file():
+        place = place.parent
+    if place.is_dir():
+        files: PackageFiles = FolderFiles(place)
+    elif place.is_file():
+        files = ZipFiles(place)
+    else:
+        raise UserError("There is no model package at that place.", "Choose a folder or zip with a model.toml in it.")
+    if not files.has(CARD_NAME):
+        raise UserError(
+            "There is no model.toml, so this is not a model package.",
+            "Choose a folder or zip with a model.toml and a weights file in it.",
+        )
+    return files

@@ -1,0 +1,114 @@
+"""Running a network for its answer: cancellable, within memory, with odd outputs set straight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency_viewer.domain import InputSpec
+from saliency_viewer.errors import UserError
+from saliency_viewer.runtime.context import RunContext
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_MAIN_OUTPUTS = ("logits", "out", "output", "main")
+_PROBE = {"2d": (224, 224), "2.5d": (224, 224), "3d": (64, 64, 64)}  # for networks that take any size
+
+
+def make_ready(network: nn.Module, spec: InputSpec, device: str) -> nn.Module:
+    """Evaluation mode, float32, on ``device``; takes (N, C, *spatial) and gives one tensor (N, outputs).
+
+    Channels-last networks get their axes, and of tuples and dictionaries the main output is taken, by hooks
+    on the outermost module, so that the names of all layers stay.
+    """
+    if spec.order == "channels_last":
+        network.register_forward_pre_hook(_channels_last)
+    network.register_forward_hook(_main_output)
+    return network.float().to(device).eval().requires_grad_(False)
+
+
+def _channels_last(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (inputs[0].movedim(1, -1), *inputs[1:])
+
+
+def _main_output(_module: Any, _inputs: Any, output: Any) -> Tensor:
+    import torch
+
+    found = output
+    if isinstance(found, Mapping):
+        names = [name for name in _MAIN_OUTPUTS if name in found] or list(found)[: 1 if len(found) == 1 else 0]
+        found = found[names[0]] if names else None
+    elif isinstance(found, (tuple, list)) and found:
+        found = found[0]
+    if not isinstance(found, torch.Tensor):
+        raise UserError(
+            f"The network answers with a {type(output).__name__} in which no class scores were recognised.",
+            "Let it return one tensor (samples, classes), for instance through a python: architecture that wraps it.",
+        )
+    if found.ndim > 2 and found[0, 0].numel() == 1:
+        found = found.flatten(1)
+    if found.ndim == 1:
+        found = found.unsqueeze(1)
+    if found.ndim != 2:
+        raise UserError(
+            f"The network answers with {found.ndim - 2} spatial axes, as networks for segmentation do.",
+            "Choose a classification network, whose answer is one number for each class.",
+        )
+    return found
+
+
+def input_shape(spec: InputSpec) -> tuple[int, ...]:
+    """(1, C, *spatial) of one sample."""
+    return (1, spec.channels, *(spec.size or _PROBE[spec.layout]))
+
+
+def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:
+    """How many outputs the network has, from one run on zeros. Raises :class:`UserError` when it cannot run."""
+    import torch
+
+    shape = input_shape(spec)
+    try:
+        with torch.no_grad():
+            return int(network(torch.zeros(shape, device=device)).shape[1])
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        wanted = " x ".join(map(str, shape))
+        raise UserError(
+            f"The network cannot take the input that model.toml describes ({wanted}: sample, channels, size).",
+            "Check input.channels, input.size and input.layout, and the channels in model.arguments.",
+            f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDArray[np.float64]:
+    """(samples, outputs) raw answers. Polls ``context`` at every operator.
+
+    On out of memory the batch is halved down to single samples; then :class:`UserError` is raised.
+    """
+    import torch
+
+    try:
+        with torch.no_grad(), _poll(context):
+            return np.asarray(network(inputs).cpu().double().numpy())
+    except torch.OutOfMemoryError as error:
+        if len(inputs) == 1:
+            raise UserError(
+                "There is not enough memory for this network.", "Close other programs, or choose the device cpu."
+            ) from error
+    half = (len(inputs) + 1) // 2
+    return np.concatenate([run_network(network, part, context) for part in (inputs[:half], inputs[half:])])
+
+
+def _poll(context: RunContext) -> Any:
+    """A torch mode that asks at every operator whether to stop: one 3D convolution alone can take a second."""
+    from torch.overrides import TorchFunctionMode
+
+    class Poll(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            context.check()
+            return func(*args, **(kwargs or {}))
+
+    return Poll()

@@ -1,0 +1,185 @@
+"""Reading, writing and checking model packages."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saliency_viewer.domain import ModelCard
+from saliency_viewer.errors import UserError
+from saliency_viewer.models.architectures import Trust, build_network
+from saliency_viewer.models.card import parse_card
+from saliency_viewer.models.card_text import card_to_toml
+from saliency_viewer.models.classifier import Classifier
+from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
+from saliency_viewer.models.forward import make_ready
+from saliency_viewer.models.weights import load_state, read_state
+from saliency_viewer.runtime.files import make_folder, write_error
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu") -> Classifier:
+    """The classifier in a package: a folder, the ``model.toml`` in it, or a zip.
+
+    Parameters
+    ----------
+    path:
+        Where it is.
+    trust_code:
+        Whether a ``python:`` architecture may run; a function is asked with the sha256 of the code.
+    device:
+        ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    UserError
+        For everything that can be wrong with a package, with what to do about it. Nothing is downloaded,
+        and no code in the weights file is run.
+    """
+    files = open_files(path)
+    card, card_bytes = _read_card(files)
+    if card.task != "classification":
+        raise UserError(
+            "This package holds a segmentation network, which cannot be explained yet.",
+            "Choose a package with a classification network.",
+        )
+    if not files.has(card.weights):
+        raise missing(card.weights)
+    content = files.read(card.weights)
+    digest = hashlib.sha256(content)
+    _compare_sums(files, card.weights, digest.hexdigest())
+    state = read_state(content)
+    del content  # weights can be large, and are in memory a second time from here on
+    network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
+    load_state(network, state)
+    code = _code_digest(card, files)
+    model_hash = hashlib.sha256(hashlib.sha256(card_bytes).digest() + digest.digest() + code).hexdigest()
+    classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device)
+    _check_layer(classifier)
+    return classifier
+
+
+def _read_card(files: PackageFiles) -> tuple[ModelCard, bytes]:
+    content = files.read(CARD_NAME)
+    try:
+        return parse_card(content.decode("utf-8-sig")), content
+    except UnicodeDecodeError as error:
+        raise UserError("model.toml is not UTF-8 text.", "Save it as UTF-8.") from error
+
+
+def _compare_sums(files: PackageFiles, name: str, found: str) -> None:
+    if not files.has(SUMS_NAME):
+        return
+    for line in files.read(SUMS_NAME).decode("utf-8", "replace").splitlines():
+        wanted, _, listed = line.partition("  ")
+        if listed == name and wanted != found:
+            raise UserError(
+                "The weights file is not the one that this package was written with (its sha256 differs).",
+                f"Copy the package again; if the weights were changed on purpose, remove {SUMS_NAME}.",
+            )
+
+
+def _code_digest(card: ModelCard, files: PackageFiles) -> bytes:
+    kind, _, rest = card.architecture.partition(":")
+    return bytes.fromhex(files.digest(rest.rpartition(":")[0])) if kind == "python" else b""
+
+
+def _check_layer(classifier: Classifier) -> None:
+    """Run once on zeros: a head or layer that does not fit is better said now than after reading a study."""
+    from saliency_viewer.models.checked_table import near_match
+
+    classifier.outputs  # noqa: B018 - computed, checked and kept
+    layer = classifier.card.explain.layer
+    names = [name for name, _ in classifier.network.named_modules() if name]
+    if layer is not None and layer not in names:
+        raise UserError(f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
+
+
+def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping[str, Tensor]) -> None:
+    """Write a package folder: ``model.toml``, safetensors weights and their sha256, all or nothing.
+
+    Parameters
+    ----------
+    folder:
+        Where; an older package there is replaced, any other non-empty folder refused.
+    card:
+        The card or its text, which is kept as it is; ``weights`` must end in ``.safetensors``.
+    state_dict:
+        The weights, saved in their own precision.
+    """
+    text = card if isinstance(card, str) else card_to_toml(card)
+    parsed = parse_card(text)
+    name = safe_name(parsed.weights)
+    if not name.endswith(".safetensors") or "/" in name:
+        raise UserError("New packages hold safetensors weights.", 'Write weights = "weights.safetensors".')
+    target = Path(folder)
+    try:
+        if target.is_dir() and any(target.iterdir()) and not (target / CARD_NAME).is_file():
+            raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
+        make_folder(target.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    except OSError as error:
+        raise write_error(error) from error
+    try:
+        _fill(temporary, text, name, state_dict)
+        _swap(temporary, target)
+    except OSError as error:
+        raise write_error(error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _fill(folder: Path, text: str, name: str, state_dict: Mapping[str, Tensor]) -> None:
+    import safetensors.torch
+
+    # Tensors that share memory are written apart, as safetensors wants.
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()}
+    content = safetensors.torch.save(tensors)
+    (folder / name).write_bytes(content)
+    (folder / CARD_NAME).write_bytes(text.encode("utf-8"))
+    (folder / SUMS_NAME).write_text(f"{hashlib.sha256(content).hexdigest()}  {name}\n", encoding="utf-8")
+    umask = os.umask(0)
+    os.umask(umask)
+    folder.chmod(0o777 & ~umask)  # mkdtemp makes folders private; a package follows the user's mask
+
+
+def _swap(temporary: Path, target: Path) -> None:
+    """Put the finished folder in place; the older package is removed only after that."""
+    if not target.exists():
+        temporary.replace(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
+    target.replace(old)
+    try:
+        temporary.replace(target)
+    except OSError:
+        old.replace(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
+    """Load the package, run it once on zeros, and say in sentences what it is.
+
+    Raises :class:`UserError` with the first thing that is wrong.
+    """
+    classifier = load_package(path, trust_code)
+    card = classifier.card
+    weights = sum(parameter.numel() for parameter in classifier.network.parameters())
+    size = " x ".join(map(str, card.input.size)) or "any size"
+    lines = [
+        f"{card.name} {card.version}: {card.architecture}, {weights:,} weights.",
+        f"Input: {card.input.layout}, {card.input.channels} channels, {size}, fit {card.input.fit}.",
+        f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
+        f"sha256: {classifier.model_hash}",
+    ]
+    if not card.input.intensity:
+        lines.append("Note: no intensity steps, so the network gets the modality values as they are.")
+    return lines
