@@ -29,6 +29,7 @@ _QUIET = "#5B6675"
 _COLOURS = tuple(colour for colour in REGION_COLOURS if colour != "#F0E442")
 _STRENGTH = "mean |attribution|"
 _FEWEST_FOR_BOX = 5
+_MOST_UPRIGHT = 4  # group names that fit side by side below an axis
 
 
 def statistics_figure(rows: Iterable[StatisticRow]) -> NDArray[np.uint8]:
@@ -41,8 +42,8 @@ def statistics_figure(rows: Iterable[StatisticRow]) -> NDArray[np.uint8]:
     from matplotlib.figure import Figure
 
     table = [row for row in rows if row.value is not None and np.isfinite(row.value)]
-    methods = list(dict.fromkeys(row.method for row in table))
-    colours = {method: _COLOURS[k % len(_COLOURS)] for k, method in enumerate(methods)}
+    methods = _unique(row.method for row in table)
+    colours = _method_colours(methods)
     figure = Figure(figsize=(13, 9.6), dpi=110, facecolor="white")
     axes = figure.subplots(2, 2).ravel()
     strengths = [row for row in table if row.region == WHOLE_IMAGE and row.statistic == "mean_abs" and row.value]
@@ -52,6 +53,16 @@ def statistics_figure(rows: Iterable[StatisticRow]) -> NDArray[np.uint8]:
     _plot_labels(axes[3], strengths, methods, colours)
     _finish(figure, axes, len({row.subject for row in table}))
     return _pixels(figure)
+
+
+def _method_colours(methods: Sequence[str]) -> dict[str, str]:
+    """Colour-blind-safe ones as long as they suffice, then twenty that at least differ."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    many = [to_hex(colour) for colour in colormaps["tab20"](range(20))]
+    palette = _COLOURS if len(methods) <= len(_COLOURS) else many
+    return {method: palette[k % len(palette)] for k, method in enumerate(methods)}
 
 
 def _pixels(figure: Figure) -> NDArray[np.uint8]:
@@ -69,8 +80,8 @@ def _plot_strength(
     if not strengths:
         _say(axes, "no map with evidence")
         return
-    groups = {method: _values(row for row in strengths if row.method == method) for method in methods}
-    _strips(axes, groups, colours)
+    groups = {method: {method: values} for method, values in _by_method(strengths, methods).items()}
+    _grouped(axes, groups, colours)
     _logarithmic(axes, strengths)
     axes.set_ylabel(f"{_STRENGTH} (raw, per method)")
 
@@ -92,7 +103,7 @@ def _plot_confidence(
     axes.set_xlim(-0.03, 1.03)
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel(f"{_STRENGTH} (raw)")
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=1 + (len(methods) > 8))
 
 
 def _plot_methods(
@@ -100,14 +111,11 @@ def _plot_methods(
 ) -> None:
     drawn = [row for row in table if row.region not in (WHOLE_IMAGE, OUTSIDE_REGIONS) and row.statistic == "enrichment"]
     if drawn:
-        regions = list(dict.fromkeys(row.region for row in drawn))
         axes.set_title("Comparison of methods: enrichment")
-        groups = {
-            f"{method} · {region}": _values(row for row in drawn if (row.method, row.region) == (method, region))
-            for region in regions
-            for method in methods
+        regions = {
+            region: [row for row in drawn if row.region == region] for region in _unique(r.region for r in drawn)
         }
-        _strips(axes, groups, {f"{method} · {region}": colours[method] for method in methods for region in regions})
+        _grouped(axes, {name: _by_method(rows, methods) for name, rows in regions.items()}, colours)
         axes.axhline(1.0, color=_QUIET, linewidth=1, linestyle="--")
         axes.set_ylabel("share of evidence / share of area\n(1 = chance)")
         return
@@ -116,7 +124,7 @@ def _plot_methods(
     if not shares:
         _say(axes, "no map with evidence")
         return
-    _strips(axes, {method: shares.get(method, []) for method in methods}, colours)
+    _grouped(axes, {method: {method: shares.get(method, [])} for method in methods}, colours)
     axes.axhline(0.5, color=_QUIET, linewidth=1, linestyle="--")
     axes.set_ylabel("positive part / all evidence")
     axes.set_ylim(-0.03, 1.03)
@@ -144,15 +152,12 @@ def _plot_labels(
     if not labels:
         _say(axes, "no true labels are known")
         return
-    groups: dict[str, list[float]] = {}
-    shades: dict[str, str] = {}
+    typical = {method: np.median(values) for method, values in _by_method(strengths, methods).items() if values}
+    groups = {}
     for label in labels:
-        for method in methods:
-            typical = float(np.median(_values(row for row in strengths if row.method == method) or [1.0]))
-            name = f"{method} · {label}"
-            of_label = _values(row for row in strengths if (row.method, row.label) == (method, label))
-            groups[name], shades[name] = [value / typical for value in of_label], colours[method]
-    _strips(axes, groups, shades)
+        of_label = _by_method([row for row in strengths if row.label == label], methods)
+        groups[label] = {method: [v / typical[method] for v in values] for method, values in of_label.items()}
+    _grouped(axes, groups, colours)
     axes.axhline(1.0, color=_QUIET, linewidth=1, linestyle="--")
     axes.set_ylabel(f"{_STRENGTH}\n(1 = median of the method)")
 
@@ -161,22 +166,38 @@ def _values(rows: Iterable[StatisticRow]) -> list[float]:
     return [row.value for row in rows if row.value is not None]
 
 
-def _strips(axes: Axes, groups: Mapping[str, Sequence[float]], colours: Mapping[str, str]) -> None:
-    """A column of dots for each group, with a box behind it where there are enough of them."""
-    scatter = generator(0, "strips")
-    for position, (name, values) in enumerate(groups.items()):
-        if len(values) >= _FEWEST_FOR_BOX:
-            box = axes.boxplot([values], positions=[position], widths=0.55, showfliers=False, patch_artist=True)
-            box["boxes"][0].set(facecolor=colours[name], alpha=0.18, edgecolor=colours[name])
-            for part in (*box["medians"], *box["whiskers"], *box["caps"]):
-                part.set(color=colours[name], linewidth=1.5)
-        spread = scatter.uniform(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(len(values))
-        axes.scatter(position + spread, values, s=22, color=colours[name], alpha=0.8, linewidths=0, zorder=3)
-    crowded = len(groups) > 4
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _by_method(rows: Sequence[StatisticRow], methods: Sequence[str]) -> dict[str, list[float]]:
+    return {method: _values(row for row in rows if row.method == method) for method in methods}
+
+
+def _grouped(axes: Axes, groups: Mapping[str, Mapping[str, Sequence[float]]], colours: Mapping[str, str]) -> None:
+    """For each group, named below the axis, a column of dots for each method in the method's colour."""
+    for position, columns in enumerate(groups.values()):
+        width = 0.8 / max(len(columns), 1)
+        for number, (method, values) in enumerate(columns.items()):
+            centre = position + (number - (len(columns) - 1) / 2) * width
+            _column(axes, centre, min(width, 0.5), values, colours[method])
+    crowded = len(groups) > _MOST_UPRIGHT
     axes.set_xticks(
         range(len(groups)), list(groups), rotation=35 if crowded else 0, ha="right" if crowded else "center", fontsize=8
     )
     axes.set_xlim(-0.6, len(groups) - 0.4)
+
+
+def _column(axes: Axes, centre: float, width: float, values: Sequence[float], colour: str) -> None:
+    """Dots, with a box behind them where there are enough for one."""
+    if len(values) >= _FEWEST_FOR_BOX:
+        box = axes.boxplot([values], positions=[centre], widths=width * 0.85, showfliers=False, patch_artist=True)
+        box["boxes"][0].set(facecolor=colour, alpha=0.18, edgecolor=colour)
+        for part in (*box["medians"], *box["whiskers"], *box["caps"]):
+            part.set(color=colour, linewidth=1.5)
+    # Spread by a fixed pattern, so that equal rows give equal pixels.
+    spread = generator(0, "column", len(values)).uniform(-0.3, 0.3, len(values)) * width if len(values) > 1 else 0.0
+    axes.scatter(centre + np.zeros(len(values)) + spread, values, s=20, color=colour, alpha=0.8, linewidths=0, zorder=3)
 
 
 def _logarithmic(axes: Axes, rows: Sequence[StatisticRow]) -> None:

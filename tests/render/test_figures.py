@@ -208,6 +208,7 @@ def rows_of(cases, methods=("grad-cam", "lrp"), labels=("HC", "TLE"), regions=("
     "rows",
     [
         rows_of(12),
+        rows_of(7, methods=[f"method {n}" for n in range(12)], regions=("a", "b", "c", "d", "e")),
         rows_of(1),
         rows_of(1, labels=("",), regions=()),
         rows_of(2, methods=("grad-cam",), regions=()),
@@ -215,7 +216,16 @@ def rows_of(cases, methods=("grad-cam", "lrp"), labels=("HC", "TLE"), regions=("
         [StatisticRow(subject="s", method="m", region="whole image", statistic="mean_abs", value=None)],
         [StatisticRow(subject="s", method="m", region="whole image", statistic="mean_abs", value=0.0)],
     ],
-    ids=["cohort", "one case", "one case without label and region", "two cases", "none", "undefined", "zero"],
+    ids=[
+        "cohort",
+        "many methods",
+        "one case",
+        "one case without label and region",
+        "two cases",
+        "none",
+        "undefined",
+        "zero",
+    ],
 )
 def test_statistics_figure_handles_any_number_of_cases_without_a_warning(rows):
     pixels = statistics_figure(rows)
