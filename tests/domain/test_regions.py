@@ -41,6 +41,14 @@ def test_labels_make_a_round_trip_in_order_with_names():
     assert np.array_equal(regions.mask("lesion"), labels == 20)
 
 
+def test_small_labels_lie_where_they_were():
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[1:3, 2:4, 3:5], labels[0, 1, 2] = 3, 9
+    regions = regions_from_labels(labels, GRID)
+    assert np.array_equal(regions.mask("label 3"), labels == 3)
+    assert np.array_equal(regions.mask("label 9"), labels == 9)
+
+
 def test_huge_labels_are_found_too():
     labels = np.zeros(SHAPE, dtype=np.int32)
     labels[0, 1, 2:4], labels[2, 3, 4] = 2_000_000, 5

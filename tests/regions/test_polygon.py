@@ -53,6 +53,14 @@ def test_rectangle_between_pixel_centres_has_its_pixels():
     assert np.array_equal(polygon_mask([(0.5, 1.5), (0.5, 5.5), (3.5, 5.5), (3.5, 1.5)], (6, 7)), expected)
 
 
+def test_centres_on_the_upper_and_left_edges_belong_and_on_the_others_not():
+    expected = np.zeros((6, 7), dtype=bool)
+    expected[1:3, 1:4] = True
+    assert np.array_equal(polygon_mask([(1, 1), (1, 4), (3, 4), (3, 1)], (6, 7)), expected)
+    diamond = polygon_mask([(1, 3), (3, 5), (5, 3), (3, 1)], (7, 7))
+    assert [np.flatnonzero(row).tolist() for row in diamond[1:6]] == [[], [2, 3], [1, 2, 3, 4], [2, 3], []]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000))
 def test_triangles_that_share_an_edge_neither_overlap_nor_leave_a_gap(seed):
