@@ -27,6 +27,10 @@ class MapStyle:
     fade: float = 0.5
     threshold: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.fade <= 1.0 and 0.0 <= self.threshold <= 1.0):
+            raise ValueError("fade and threshold lie in 0..1")
+
     @property
     def is_empty(self) -> bool:
         """Whether the scale has no extent, so that the image alone is shown."""

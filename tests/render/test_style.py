@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saliency_viewer.render import overlay, style_for
+from saliency_viewer.render import MapStyle, overlay, style_for
 
 
 def test_signed_map_is_symmetric_and_one_sided_map_starts_at_zero(make_map):
@@ -54,3 +54,9 @@ def test_several_maps_share_one_scale(make_map):
 
 def test_no_maps_at_all_is_an_empty_style():
     assert style_for(()).is_empty
+
+
+@pytest.mark.parametrize(("fade", "threshold"), [(-0.1, 0.0), (1.1, 0.0), (0.5, -0.1), (0.5, 1.5), (np.nan, 0.0)])
+def test_fade_and_threshold_are_parts_of_one(fade, threshold):
+    with pytest.raises(ValueError, match=r"0\.\.1"):
+        MapStyle("inferno", 0.0, 1.0, fade, threshold)
