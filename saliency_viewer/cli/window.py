@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ctypes.util
+import ctypes
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import saliency_viewer
 from saliency_viewer.cli.console import complain, say
@@ -26,13 +27,13 @@ _PACKAGES = {
     "libxkbcommon": "libxkbcommon0",
 }
 _WINDOW_LIBRARIES = {
-    "xcb-cursor": "libxcb-cursor0",
-    "xcb-icccm": "libxcb-icccm4",
-    "xcb-keysyms": "libxcb-keysyms1",
-    "xcb-shape": "libxcb-shape0",
-    "xcb-xkb": "libxcb-xkb1",
-    "xkbcommon-x11": "libxkbcommon-x11-0",
-    "X11-xcb": "libx11-xcb1",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-xkb.so.1": "libxcb-xkb1",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libX11-xcb.so.1": "libx11-xcb1",
 }
 _ALL_PACKAGES = " ".join(sorted({*_PACKAGES.values(), *_WINDOW_LIBRARIES.values()}))
 
@@ -100,11 +101,22 @@ def _require_window_libraries() -> None:
     """Qt aborts the whole program when its X11 plug-in cannot load, so its libraries are looked for first."""
     if not _uses_x11():
         return
-    missing = [deb for name, deb in _WINDOW_LIBRARIES.items() if ctypes.util.find_library(name) is None]
+    missing = [deb for name, deb in _WINDOW_LIBRARIES.items() if not _can_load(name)]
     if missing:
         raise UserError(
             "The window cannot open because system libraries are missing.", _INSTALL.format(" ".join(missing))
         )
+
+
+def _can_load(library: str) -> bool:
+    bundled = Path(getattr(sys, "_MEIPASS", "")) / library  # a frozen program brings its own
+    if getattr(sys, "frozen", False) and bundled.exists():
+        return True
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _uses_x11() -> bool:

@@ -15,6 +15,7 @@ from saliency_viewer.pipeline.process import ComputeProcess, Done, Failed, Job, 
 from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.study import explain_study
+from saliency_viewer.pipeline.threads import prepare_torch
 
 __all__ = [
     "BatchOptions",
@@ -38,6 +39,7 @@ __all__ = [
     "load_model",
     "measure_case",
     "measure_map",
+    "prepare_torch",
     "read_cohort",
     "run_batch",
     "run_plan",

@@ -30,4 +30,4 @@ def migrate(
     while record["version"] < version:
         before = record["version"]
         record = {**steps[before](record), "version": before + 1}
-    return record
+    return dict(record)
