@@ -29,16 +29,16 @@ class Turn:
         """Turn the last three axes (slice, row, column); a view."""
         lead = array.ndim - 3
         turned = array.transpose(*range(lead), *(lead + axis for axis in self.order))
-        return turned[(..., *self._steps())]
+        return self._flipped(turned)
 
     def undo(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """The inverse of :meth:`apply`; a view."""
         lead = array.ndim - 3
-        straight = array[(..., *self._steps())]
+        straight = self._flipped(array)
         return straight.transpose(*range(lead), *(lead + self.order.index(axis) for axis in range(3)))
 
-    def _steps(self) -> tuple[slice, ...]:
-        return tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
+    def _flipped(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.flip(array, tuple(array.ndim - 3 + k for k in range(3) if self.flips[k]))
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The turned shape."""

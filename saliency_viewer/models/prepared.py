@@ -71,7 +71,7 @@ class Preparation:
             arrays = self._neighbourhoods(slices)
         darkest = np.broadcast_to(self._intensity.of_value(self._low), (spec.channels,))
         return Prepared(
-            inputs=torch.from_numpy(np.ascontiguousarray(arrays, dtype=np.float32)).to(device),
+            inputs=torch.from_numpy(np.array(arrays, dtype=np.float32, order="C")).to(device),
             slices=slices,
             shape=self._volume.geometry.shape,
             chain=self._chain,

@@ -96,10 +96,15 @@ class SpatialChain:
         return self._placed(values, first)
 
     def _placed(self, values: NDArray[np.float32], first: int) -> NDArray[np.float32]:
-        taken = tuple(slice(max(-a.offset, 0), max(-a.offset, 0) + a.content[1] - a.content[0] + 1) for a in self.axes)
-        put = tuple(slice(a.content[0], a.content[1] + 1) for a in self.axes)
+        put: list[slice] = []
+        taken: list[slice] = []
+        for axis in self.axes:
+            low, high = axis.content
+            put.append(slice(low, high + 1))
+            taken.append(slice(low - axis.offset, high + 1 - axis.offset))
         out = np.full((*values.shape[:first], *self.size), self.pad_value, dtype=np.float32)
-        out[(..., *put)] = values[(..., *taken)]
+        lead: list[slice] = [slice(None)] * first
+        out[tuple(lead + put)] = values[tuple(lead + taken)]
         return out
 
     def backward(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
