@@ -5,9 +5,10 @@ from saliency_viewer.exporters.manifest import file_sha256, library_versions, wr
 from saliency_viewer.exporters.maps import export_maps
 from saliency_viewer.exporters.nifti import write_labels, write_map_nifti, write_regions, write_volume
 from saliency_viewer.exporters.pictures import write_png, write_summary_plot
-from saliency_viewer.exporters.statistics import read_statistics, write_statistics
+from saliency_viewer.exporters.statistics import as_written, read_statistics, write_statistics
 
 __all__ = [
+    "as_written",
     "case_identifier",
     "export_maps",
     "file_sha256",

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from saliency_viewer.domain import STATISTIC_COLUMNS, StatisticRow
@@ -33,6 +34,17 @@ def cell(value: float | str | None) -> str:
     if not math.isfinite(number):
         return ""
     return f"{number + 0.0:.6g}"  # adding 0.0 turns -0.0 into 0
+
+
+def as_written(row: StatisticRow) -> StatisticRow:
+    """``row`` with the numbers that its file will have, so that a plot is the same before and after reading it."""
+    numbers = ("probability", "value", "p_value", "reference")
+    values = {name: getattr(row, name) for name in numbers}
+    rounded = {
+        name: value if isinstance(value, str) else float(cell(value)) if cell(value) else None
+        for name, value in values.items()
+    }
+    return replace(row, **rounded)
 
 
 def read_statistics(path: Path) -> tuple[StatisticRow, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saliency_viewer.domain import AnalysisPlan, StatisticRow
-from saliency_viewer.exporters import read_statistics, write_manifest, write_statistics, write_summary_plot
+from saliency_viewer.exporters import as_written, read_statistics, write_manifest, write_statistics, write_summary_plot
 from saliency_viewer.pipeline.records import DONE, Entry, manifest_data
 
 STATISTICS, PLOT, MANIFEST = "attribution_statistics.csv", "attribution_summary.png", "manifest.json"
@@ -38,7 +38,7 @@ class Output:
     def add(self, entry: Entry, rows: Sequence[StatisticRow] = ()) -> None:
         """Take a case's entry and statistics."""
         self._entries.append(entry)
-        self._rows.extend(rows)
+        self._rows.extend(as_written(row) for row in rows)
 
     def save(self) -> None:
         """Write all three files; each is replaced as a whole. Raises :class:`UserError` when the disk refuses."""
