@@ -13,7 +13,9 @@ from saliency_viewer.errors import UserError
 def near_match(word: str, known: Iterable[str], label: str = "Choose one of") -> str:
     """A hint: "Did you mean 'x'?" when something known is close, else the whole list (at most 20 names)."""
     names = list(known)
-    lowered = {name.lower(): name for name in names}
+    lowered: dict[str, str] = {}
+    for name in names:
+        lowered.setdefault(name.lower(), name)  # of names that differ in case only the first is meant
     close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
     if close:
         return f"Did you mean '{lowered[close[0]]}'?"

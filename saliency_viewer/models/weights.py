@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 _PREFIXES = ("module.", "model.", "net.", "network.", "_orig_mod.", "backbone.")
 _SHOWN = 3
+_TORCH_STARTS = (b"PK\x03\x04", b"\x80")  # a zip archive, and the pickles that torch wrote before 1.6
 
 _CONVERT = (
     "In the program that saved it, run: torch.save(model.state_dict(), 'weights.pt'), and name that file in model.toml."
@@ -51,6 +52,8 @@ def _safetensors(content: bytes) -> Mapping[str, Any]:
 def _torch_file(content: bytes) -> Any:
     import torch
 
+    if not content.startswith(_TORCH_STARTS):
+        raise _damaged(ValueError("neither a zip archive nor a pickle"))
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -60,7 +63,7 @@ def _torch_file(content: bytes) -> Any:
             "The weights file holds a whole pickled model (or other Python objects), which could run any code, "
             "so it was not opened.",
             _CONVERT,
-            str(error).splitlines()[0],
+            next((line.strip() for line in str(error).splitlines() if "Unsupported" in line), ""),
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
         if "TorchScript" in str(error):

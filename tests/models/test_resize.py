@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from saliency_viewer.models.resize import apply_along, lookup_matrix, resize_matrix
 
-SIZES = [((1000, 777), (224, 224)), ((37, 53), (64, 20)), ((5, 7), (5, 30)), ((224, 64), (17, 1))]
+SIZES = [((1000, 777), (224, 224)), ((37, 53), (64, 20)), ((5, 7), (5, 30)), ((224, 64), (17, 2))]
 
 
 def ours(array, new, interpolation, antialias):
@@ -56,3 +56,10 @@ def test_lookup_reads_a_straight_line_exactly_and_stays_between_its_limits():
     positions = np.array([2.0, 2.25, 4.9, 0.0, 9.0])
     expected = 3.0 * np.clip(positions, 2, 7) + 1.0
     np.testing.assert_allclose(lookup_matrix(positions, 2, 7, 10) @ line, expected, rtol=1e-6)
+
+
+def test_shrinking_to_one_value_is_a_weighted_mean():
+    # torch repeats the first row when an antialiased image becomes one column, so the formula itself is the oracle.
+    size = 64
+    weights = np.maximum(0.0, 1.0 - np.abs((np.arange(size) + 0.5 - size / 2) / size))
+    np.testing.assert_allclose(resize_matrix(size, 1, "linear", True).toarray()[0], weights / weights.sum(), rtol=1e-6)
