@@ -280,3 +280,16 @@ def test_the_layer_tree_names_every_module_as_torch_does():
     assert [node.path for node in tree.walk()] == [name for name, _ in network.named_modules()]
     assert [node.kind for node in tree.walk()] == [type(m).__name__ for _, m in network.named_modules()]
     assert [child.name for child in tree.children] == ["0", "1"]
+
+
+def test_the_hash_knows_card_weights_and_code(make, tmp_path):
+    plain = load_package(python_package(make, tmp_path / "a"), trust_code=True)
+    same = load_package(python_package(make, tmp_path / "b"), trust_code=True)
+    card = load_package(python_package(make, tmp_path / "c", explain='target = "lesion"'), trust_code=True)
+    code = load_package(python_package(make, tmp_path / "d", code=CODE + "\n# changed"), trust_code=True)
+    weights = python_package(make, tmp_path / "e")
+    write_package(weights, (weights / "model.toml").read_text(), {k: v + 1 for k, v in linear().items()})
+    (weights / "net.py").write_text(CODE)
+    hashes = {model.model_hash for model in (plain, card, code, load_package(weights, trust_code=True))}
+    assert len(hashes) == 4
+    assert same.model_hash == plain.model_hash
