@@ -174,11 +174,14 @@ class SliceCanvas(QWidget):
         self._repaint(outlines=False)
 
     def set_map(self, amap: AttributionMap | None, style: MapStyle | None) -> None:
-        """Lay a map over the image; None takes it away. Raises ``UserError`` when the grids differ."""
+        """Lay a map over the image; None takes it away.
+
+        Raises ``UserError`` when the grids differ or the style names no colour map; nothing is changed then.
+        """
         if amap is not None and self._volume is not None:
             require_same_grid(self._volume.geometry, amap.geometry, "The map")
-        self._picture.set_map(amap, style)
         self._bar.set_style(style if amap is not None else None)
+        self._picture.set_map(amap, style)
         self._repaint(outlines=False)
 
     def set_regions(self, regions: RegionSet | None, selected: str | None = None) -> None:
@@ -257,19 +260,19 @@ class SliceCanvas(QWidget):
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Copy the layers, then paint what moves over them."""
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), palette.BLACK)
-        if self._frame is None:
-            paint_empty(painter, self._empty_text, QRectF(self.rect()))
-        else:
-            self._picture_layer.draw(painter, self._paint_picture)
-            self._outline_layer.draw(painter, self._paint_outlines)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            self._paint_crosshair(painter, self._frame)
-            self._paint_words(painter, self._frame)
-            self.paint_marks(painter)
-        paint_border(painter, QRectF(self.rect()), self._active)
-        painter.end()
+        # Ended whatever happens: a painter that an error leaves open crashes the program.
+        with QPainter(self) as painter:
+            painter.fillRect(self.rect(), palette.BLACK)
+            if self._frame is None:
+                paint_empty(painter, self._empty_text, QRectF(self.rect()))
+            else:
+                self._picture_layer.draw(painter, self._paint_picture)
+                self._outline_layer.draw(painter, self._paint_outlines)
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                self._paint_crosshair(painter, self._frame)
+                self._paint_words(painter, self._frame)
+                self.paint_marks(painter)
+            paint_border(painter, QRectF(self.rect()), self._active)
 
     def paint_marks(self, painter: QPainter) -> None:
         """Hook for what a mouse tool draws over the picture."""

@@ -49,10 +49,11 @@ class ColourBar(QWidget):
         """Show the colours and limits of ``style``; None hides the bar."""
         if style == self._style:
             return
-        self._style = style
         if style is not None:
             column = colour_table(style.colours)[::-1].reshape(-1, 1, 3)
             self._image = to_image(np.repeat(column, 2, axis=1))
+        self._style = style
+        if style is not None:
             words = NO_EVIDENCE if style.is_empty else f"from {self.labels[0]} to {self.labels[1]}"
             self.setAccessibleDescription(words)
         self.setVisible(style is not None)
@@ -66,11 +67,14 @@ class ColourBar(QWidget):
         """Paint the bar at the right and the labels left of it."""
         if self._style is None:
             return
-        painter = QPainter(self)
-        if self._style.is_empty:
-            self._paint_no_evidence(painter)
-            painter.end()
-            return
+        # Ended whatever happens: a painter that an error leaves open crashes the program.
+        with QPainter(self) as painter:
+            if self._style.is_empty:
+                self._paint_no_evidence(painter)
+            else:
+                self._paint_bar(painter, self._style)
+
+    def _paint_bar(self, painter: QPainter, style: MapStyle) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         bar = QRectF(self.width() - BAR_WIDTH - 1, _PADDING, BAR_WIDTH, self.height() - 2 * _PADDING)
@@ -79,12 +83,11 @@ class ColourBar(QWidget):
         painter.save()
         painter.setClipPath(rounded)
         painter.drawImage(bar, self._image, QRectF(self._image.rect()))
-        self._paint_hidden_part(painter, bar, self._style)
+        self._paint_hidden_part(painter, bar, style)
         painter.restore()
         painter.setPen(QPen(palette.with_alpha(palette.TEXT, 0.22), 1.0))
         painter.drawPath(rounded)
-        self._paint_labels(painter, bar, self._style)
-        painter.end()
+        self._paint_labels(painter, bar, style)
 
     def _paint_hidden_part(self, painter: QPainter, bar: QRectF, style: MapStyle) -> None:
         """Darken the values that the threshold hides: what is dark on the bar is not on the picture."""

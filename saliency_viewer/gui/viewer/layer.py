@@ -28,8 +28,7 @@ class KeptLayer:
             pixmap = QPixmap(size)
             pixmap.setDevicePixelRatio(ratio)
             pixmap.fill(self._ground)
-            inner = QPainter(pixmap)
-            paint(inner)
-            inner.end()
+            with QPainter(pixmap) as inner:
+                paint(inner)
             self._pixmap = pixmap
         painter.drawPixmap(0, 0, self._pixmap)

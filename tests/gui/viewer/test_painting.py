@@ -64,6 +64,46 @@ def test_the_pixel_under_a_voxel_is_the_one_that_render_gives_to_files(
     assert checked > 10
 
 
+def test_every_change_of_the_style_changes_the_picture(make_view, ramp_volume, made_map, viewport_point):
+    volume = ramp_volume(SHAPE)
+    view = make_view(volume, size=(600, 500))
+    view.set_smooth(False)
+    amap = made_map(volume.geometry)
+    place = viewport_point(view, (2, 6, 5))
+    grey = to_grey(volume.array[2], volume.window)
+    for style in (MapStyle("RdBu_r", -2, 2, 0.5), MapStyle("RdBu_r", -2, 2, 0.9), MapStyle("viridis", -1, 1, 0.9)):
+        view.set_map(amap, style)
+        shown = pixels(view)[int(place.y()), int(place.x())]
+        assert tuple(shown) == tuple(overlay(grey, amap.array[2], style)[6, 5])
+    view.set_map(None, None)
+    assert tuple(pixels(view)[int(place.y()), int(place.x())]) == (grey[6, 5],) * 3
+
+
+def test_an_error_while_painting_is_an_error_and_not_a_crash(make_view, ramp_volume, monkeypatch):
+    def broken(*_):
+        raise ArithmeticError("on purpose")
+
+    view = make_view(ramp_volume(SHAPE))
+    with monkeypatch.context() as patch:
+        patch.setattr("saliency_viewer.gui.viewer.picture.to_grey", broken)
+        view.set_window(Window(10.0, 20.0))
+        with pytest.raises(ArithmeticError, match="on purpose"):
+            view.grab()
+    assert pixels(view)[150:200, 150:250].any()
+
+
+def test_a_style_without_a_colour_map_is_refused_and_changes_nothing(make_view, ramp_volume, made_map):
+    volume = ramp_volume(SHAPE)
+    view = make_view(volume)
+    amap, good = made_map(volume.geometry), MapStyle("inferno", 0.0, 1.0, 0.5)
+    view.set_map(amap, good)
+    before = pixels(view)
+    with pytest.raises(UserError, match="no colour map"):
+        view.set_map(amap, MapStyle("rainbow", 0.0, 1.0, 0.5))
+    assert view.colour_bar.style_shown == good
+    np.testing.assert_array_equal(pixels(view), before)
+
+
 def test_the_picture_alone_is_the_windowed_image(make_view, ramp_volume, viewport_point):
     volume = ramp_volume(SHAPE)
     view = make_view(volume, size=(600, 500))
