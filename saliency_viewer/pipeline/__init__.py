@@ -14,7 +14,7 @@ from saliency_viewer.pipeline.model import Model, load_model
 from saliency_viewer.pipeline.process import ComputeProcess, Done, Failed, Job, Progress, Started, Stopped
 from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
-from saliency_viewer.pipeline.study import explain_study
+from saliency_viewer.pipeline.study import explain_study, export_study
 from saliency_viewer.pipeline.threads import prepare_torch
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "check_plan",
     "explain_case",
     "explain_study",
+    "export_study",
     "image_hash",
     "load_model",
     "measure_case",

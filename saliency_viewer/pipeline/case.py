@@ -84,16 +84,34 @@ def explain_case(
     volume = services.image(plan.image, context.part(0.0, 0.05)).volume
     regions = combined_regions(region_files, RegionSet(volume.geometry))
     result = run_plan(plan, services, context.part(0.05, _COMPUTED))
+    context.report(_COMPUTED, "Writing files")
+    outcome = export_case(plan, result, regions, out, fields, name, region_files)
+    context.report(1.0, "Done")
+    return outcome
+
+
+def export_case(
+    plan: AnalysisPlan,
+    result: AnalysisResult,
+    regions: RegionSet | None,
+    out: Path,
+    fields: CaseFields | None = None,
+    name: str = "",
+    region_files: Sequence[Path] = (),
+) -> CaseOutcome:
+    """Measure and write what was computed; the window's export and :func:`explain_case` end here alike.
+
+    Raises :class:`UserError` when there is no map or the disk refuses; nothing half-written stays.
+    """
     if not result.maps:
         raise _no_map(result)
     named = fields or CaseFields()
     if not named.subject:
         named = replace(named, subject=case_identifier(result.image_hash))
-    rows = measure_case(result, regions, named)
-    context.report(_COMPUTED, "Writing files")
+    shown = regions if regions is not None and len(regions) else None
+    rows = measure_case(result, shown, named)
     file_name = name or named.subject
-    files = export_maps(result, regions if len(regions) else None, out, file_name, named.label)
-    context.report(1.0, "Done")
+    files = export_maps(result, shown, out, file_name, named.label)
     return CaseOutcome(named, file_name, result, rows, tuple(files), _inputs(plan, result, region_files))
 
 
@@ -110,6 +128,8 @@ def combined_regions(files: Sequence[Path], start: RegionSet) -> RegionSet:
 
 
 def _no_map(result: AnalysisResult) -> UserError:
+    if not result.failures:
+        return UserError("There is no map to export.", "Choose a method and compute its map first.")
     failure = result.failures[0]
     return UserError(f"No requested method gives a map: {failure.message}", failure.hint)
 

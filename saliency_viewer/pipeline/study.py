@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliency_viewer.domain import AnalysisPlan
-from saliency_viewer.pipeline.case import CaseFields, CaseOutcome, explain_case
+from saliency_viewer.domain import AnalysisPlan, AnalysisResult, RegionSet
+from saliency_viewer.pipeline.case import CaseFields, CaseOutcome, explain_case, export_case
 from saliency_viewer.pipeline.output import Output
 from saliency_viewer.pipeline.records import done_entry
 from saliency_viewer.pipeline.services import Services
@@ -27,7 +27,26 @@ def explain_study(
     Raises :class:`UserError` for bad input or when ``out`` cannot be written.
     """
     output = Output(out, "explain", plan, identify)
-    outcome = explain_case(plan, services, out, region_files, fields, context)
-    output.add(done_entry(outcome, "", out, identify), outcome.rows)
+    return _saved(output, explain_case(plan, services, out, region_files, fields, context), identify)
+
+
+def export_study(
+    plan: AnalysisPlan,
+    result: AnalysisResult,
+    regions: RegionSet | None,
+    out: Path,
+    fields: CaseFields | None = None,
+    identify: bool = False,
+) -> CaseOutcome:
+    """The files of :func:`explain_study` for a result that was computed before, with regions as drawn.
+
+    Raises :class:`UserError` when there is no map or ``out`` cannot be written.
+    """
+    output = Output(out, "export", plan, identify)
+    return _saved(output, export_case(plan, result, regions, out, fields), identify)
+
+
+def _saved(output: Output, outcome: CaseOutcome, identify: bool) -> CaseOutcome:
+    output.add(done_entry(outcome, "", output.folder, identify), outcome.rows)
     output.save()
     return outcome

@@ -15,8 +15,18 @@ import pytest
 
 from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest
 from saliency_viewer.errors import Cancelled, UserError
-from saliency_viewer.pipeline import BatchOptions, CaseFailure, Services, explain_study, read_cohort, run_batch
+from saliency_viewer.pipeline import (
+    BatchOptions,
+    CaseFailure,
+    Services,
+    explain_study,
+    export_study,
+    read_cohort,
+    run_batch,
+    run_plan,
+)
 from saliency_viewer.pipeline import batch as module
+from saliency_viewer.readers import load_regions
 from saliency_viewer.runtime import files
 from saliency_viewer.runtime.context import RunContext
 
@@ -272,3 +282,22 @@ def test_a_full_disk_ends_the_study_and_leaves_no_half_file(
     with pytest.raises(UserError, match="disk is full"):
         explain_study(dataclasses.replace(plan, image=ImageReference(str(image))), Services(), tmp_path / "out")
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_exporting_a_result_later_gives_the_files_of_explaining_it_at_once(
+    image: Path, mask: Path, plan: AnalysisPlan, tmp_path: Path
+) -> None:
+    plan = dataclasses.replace(plan, image=ImageReference(str(image)))
+    explain_study(plan, Services(), tmp_path / "at once", [mask])
+    result = run_plan(plan, Services())
+    export_study(plan, result, load_regions(mask, result.volume.geometry), tmp_path / "later")
+
+    def contents(folder: Path) -> dict[str, bytes]:
+        return {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file() and path.name != "manifest.json"
+        }
+
+    assert contents(tmp_path / "later") == contents(tmp_path / "at once")
+    assert read_manifest(tmp_path / "later")["command"] == "export"
