@@ -1,0 +1,77 @@
+"""The real compute process: the numbers of a direct run, cancelled within an operator, killed without harm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest
+from saliency_viewer.pipeline import ComputeProcess, Done, Failed, Job, Progress, Services, Stopped, run_plan
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[ComputeProcess]:
+    compute = ComputeProcess()
+    compute.start()
+    yield compute
+    compute.close()
+    assert not list(Path("/dev/shm").glob(f"svw-{os.getpid()}-*"))
+
+
+def wait(process: ComputeProcess, kinds: tuple[type, ...], job_id: int) -> Any:
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        for event in process.events(0.1):
+            if isinstance(event, kinds) and event.job_id == job_id:
+                return event
+    raise AssertionError("nothing came")
+
+
+def make_plan(image: Path, model: Path, samples: int = 8) -> AnalysisPlan:
+    methods = (MethodRequest("grad-cam"), MethodRequest("smooth-grad", {"samples": samples}))
+    return AnalysisPlan(ImageReference(str(image)), str(model), methods, threads=1, device="cpu")
+
+
+def test_the_process_gives_the_bits_of_a_direct_run(process: ComputeProcess, image: Path, block_model: Path) -> None:
+    plan = make_plan(image, block_model)
+    process.submit(Job(1, plan))
+    theirs = wait(process, (Done, Failed), 1).result
+    ours = run_plan(plan, Services())
+    assert theirs.image_hash == ours.image_hash
+    for one, other in zip(theirs.maps, ours.maps, strict=True):
+        assert one.array.tobytes() == other.array.tobytes()
+        assert one.geometry.same_as(other.geometry, 0.0)
+        assert one.provenance.model_hash == other.provenance.model_hash
+    assert theirs.volume.array.tobytes() == ours.volume.array.tobytes()
+
+
+def test_a_long_map_is_cancelled_within_half_a_second_and_without_a_kill(
+    process: ComputeProcess, image: Path, block_model: Path
+) -> None:
+    process.submit(Job(2, make_plan(image, block_model, samples=500)))
+    wait(process, (Progress,), 2)
+    pid, start = process.pid, time.monotonic()
+    process.cancel(2)
+    assert isinstance(wait(process, (Done, Failed, Stopped), 2), Stopped)
+    assert time.monotonic() - start < 0.9
+    assert process.pid == pid
+
+
+def test_a_killed_computation_costs_one_message_and_the_next_map_is_right(
+    process: ComputeProcess, image: Path, block_model: Path
+) -> None:
+    process.submit(Job(3, make_plan(image, block_model, samples=500)))
+    wait(process, (Progress,), 3)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    assert isinstance(wait(process, (Done, Failed, Stopped), 3), Failed)
+    plan = make_plan(image, block_model)
+    process.submit(Job(4, plan))
+    theirs = wait(process, (Done, Failed), 4).result
+    assert theirs.maps[0].array.tobytes() == run_plan(plan, Services()).maps[0].array.tobytes()
