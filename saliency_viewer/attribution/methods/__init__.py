@@ -1,1 +1,66 @@
 """One file for each attribution method; METHODS lists them in the order users see."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from saliency_viewer.attribution.methods.base import Capabilities, Method, NoParameters, Reduced
+from saliency_viewer.attribution.methods.grad_cam import GradCAM
+from saliency_viewer.attribution.methods.grad_cam_plus_plus import GradCAMPlusPlus
+from saliency_viewer.attribution.methods.gradient import Gradient
+from saliency_viewer.attribution.methods.guided_backprop import GuidedBackprop
+from saliency_viewer.attribution.methods.guided_grad_cam import GuidedGradCAM
+from saliency_viewer.attribution.methods.hires_cam import HiResCAM
+from saliency_viewer.attribution.methods.input_x_gradient import InputXGradient
+from saliency_viewer.attribution.methods.integrated_gradients import IntegratedGradients
+from saliency_viewer.attribution.methods.lrp_epsilon_plus import LRPEpsilonPlus
+from saliency_viewer.attribution.methods.respond_cam import RespondCAM
+from saliency_viewer.attribution.methods.saliency_tubes import SaliencyTubes
+from saliency_viewer.attribution.methods.smooth_grad import SmoothGrad
+from saliency_viewer.domain import parameter_specs
+from saliency_viewer.errors import UserError
+
+__all__ = ["METHODS", "Capabilities", "Method", "NoParameters", "Reduced", "method", "method_parameters"]
+
+METHODS: tuple[Method, ...] = (
+    GradCAM(),
+    GradCAMPlusPlus(),
+    HiResCAM(),
+    RespondCAM(),
+    SaliencyTubes(),
+    Gradient(),
+    SmoothGrad(),
+    InputXGradient(),
+    IntegratedGradients(),
+    GuidedBackprop(),
+    GuidedGradCAM(),
+    LRPEpsilonPlus(),
+)
+
+
+def method(name: str) -> Method:
+    """The method of that id or alias; underscores and capitals do not matter.
+
+    Raises :class:`UserError` with near names when there is none.
+    """
+    wanted = name.strip().lower().replace("_", "-")
+    for candidate in METHODS:
+        if wanted == candidate.id or wanted in candidate.aliases:
+            return candidate
+    known = [candidate.id for candidate in METHODS]
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Choose one of: {', '.join(known)}."
+    raise UserError(f"There is no method '{name}'.", hint)
+
+
+def method_parameters(chosen: Method, values: dict[str, Any] | None = None) -> Any:
+    """The method's frozen ``Parameters`` with ``values`` checked and put in; raises :class:`UserError`."""
+    specs = {spec.name: spec for spec in parameter_specs(chosen.Parameters)}
+    parsed: dict[str, Any] = {}
+    for name, value in (values or {}).items():
+        if name not in specs:
+            known = f"It has: {', '.join(specs)}." if specs else "It has none."
+            raise UserError(f"The method {chosen.id} has no parameter '{name}'.", known)
+        parsed[name] = specs[name].parse(value, chosen.id)
+    return chosen.Parameters(**parsed)

@@ -1,0 +1,48 @@
+"""Cutting rows of work into chunks, and smaller ones when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+_SIGNS = ("not enough memory", "out of memory", "can't allocate memory", "bad_alloc", "unable to mmap")
+
+
+@dataclass
+class Chunker:
+    """Remembers the chunk size that fits, across all passes of one run."""
+
+    size: int
+
+    def run(self, rows: int, work: Callable[[int, int], None]) -> None:
+        """Call ``work(start, stop)`` until all ``rows`` are done.
+
+        ``work`` must have no effect when it raises an out-of-memory error: it is then called again for
+        half as many rows. Such an error for a single row is raised.
+        """
+        start = 0
+        while start < rows:
+            stop = min(start + self.size, rows)
+            try:
+                work(start, stop)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or stop - start == 1:
+                    raise
+                self.size = max(1, (stop - start) // 2)
+                _release()
+                continue
+            start = stop
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch or Python means that memory ran out."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
+
+
+def _release() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

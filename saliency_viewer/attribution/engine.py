@@ -1,0 +1,170 @@
+"""The engine: the only code that runs the network. Methods say what they need, it decides how to get it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saliency_viewer.attribution.baselines import make_baseline
+from saliency_viewer.attribution.gathering import Gathering
+from saliency_viewer.attribution.methods import Method, method, method_parameters
+from saliency_viewer.attribution.needs import LayerEvidence
+from saliency_viewer.attribution.network_state import borrowed, full_precision, working_inputs
+from saliency_viewer.attribution.results import Result, Results
+from saliency_viewer.attribution.score import Score
+from saliency_viewer.attribution.upsampling import upsample
+from saliency_viewer.attribution.validity import judge, residual
+from saliency_viewer.domain import Provenance, ScoreTarget, Validity
+from saliency_viewer.errors import UserError
+from saliency_viewer.runtime.context import RunContext
+
+DEFAULT_BATCH = 4  # the knee on a CPU: more gains little and costs memory in proportion
+
+
+def explain(
+    network: nn.Module,
+    inputs: Tensor,
+    methods: Sequence[str],
+    target: int | Sequence[int] | ScoreTarget,
+    layer: str | None = None,
+    baseline: str | Tensor | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    seed: int = 0,
+    progress: Callable[[float, str], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+    memory_budget: int | None = None,
+    batch_size: int | None = None,
+    skip_undefined: bool = False,
+) -> Results:
+    """Attribution maps of a torch network by any of :data:`METHODS`.
+
+    Parameters
+    ----------
+    network:
+        Takes (N, C, *spatial) with 1, 2 or 3 spatial dimensions and returns (N, outputs) logits. Left as found.
+    inputs:
+        (N, C, *spatial), any real dtype.
+    methods:
+        Method ids; evidence that several of them need is computed once.
+    target:
+        Index of the explained output, one for each input, or a :class:`~saliency_viewer.domain.ScoreTarget`.
+    layer:
+        Name of the module whose output the CAMs read; by default the last feature maps on the way to the score.
+    baseline:
+        ``minimum``, ``zero``, ``mean``, ``blur`` or a tensor, for path methods.
+    parameters:
+        Method id to its parameters that differ from the defaults.
+    seed:
+        Of stochastic methods; the same seed gives the same map whatever the batch size.
+    progress, cancel:
+        ``progress(fraction, text)`` with fractions that never go back; ``cancel()`` is polled at every operator.
+    memory_budget, batch_size:
+        Bytes and rows that one chunk may take; chunks are halved when memory runs out.
+    skip_undefined:
+        Put methods that have no meaning for this network into ``Results.undefined`` instead of raising.
+
+    Raises
+    ------
+    UserError
+        For wrong arguments, and for methods that are not defined for the network.
+    Cancelled
+        When ``cancel()`` said so.
+    """
+    started = time.perf_counter()
+    chosen = {found.id: found for found in map(method, methods)}
+    settings = _settings(chosen, parameters or {})
+    context = RunContext(progress, cancel)
+    _check_inputs(inputs)
+    network = full_precision(network)
+    with borrowed(network):
+        prepared = working_inputs(network, inputs)
+        start = make_baseline(baseline, prepared)
+        score = Score.of(target, len(prepared))
+        gathering = Gathering(network, prepared, start, score, layer, seed, context, batch_size or DEFAULT_BATCH)
+        gathering.plan([need for key, found in chosen.items() for need in found.needs(settings[key])])
+        gathering.limit(memory_budget)
+        results = Results()
+        for key, found in chosen.items():
+            try:
+                evidence = gathering.evidence(found.needs(settings[key]))
+                result = _finished(found, settings[key], evidence, gathering, seed, started)
+            except UserError as error:
+                if not skip_undefined:
+                    raise
+                results.undefined[key] = error
+                continue
+            results[key] = result
+    context.report(1.0, "done")
+    return results
+
+
+def _settings(chosen: Mapping[str, Method], given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    by_id = {method(name).id: values for name, values in given.items()}
+    return {key: method_parameters(found, dict(by_id.get(key, {}))) for key, found in chosen.items()}
+
+
+def _check_inputs(inputs: Tensor) -> None:
+    if not 3 <= inputs.ndim <= 5 or 0 in inputs.shape:
+        raise UserError(
+            f"The input has the shape {tuple(inputs.shape)}.",
+            "Give (batch, channel, then one, two or three spatial axes), none of them empty.",
+        )
+    if not bool(torch.isfinite(inputs).all()):
+        raise UserError("The input has values that are not finite.", "Replace them before explaining the network.")
+
+
+def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gathering, seed: int, started: float) -> Result:
+    """Reduce, upsample, check, and say how it came about."""
+    reduced = found.reduce(evidence, parameters)
+    at_layer = found.capabilities.needs_layer
+    signed = upsample(reduced.values, gathering.inputs.shape[2:]) if at_layer else reduced.values
+    values = signed.clamp(min=0) if found.capabilities.one_sided else signed
+    relative = below = None
+    if reduced.expected_sum is not None:
+        from_score = reduced.expected_sum is evidence.score
+        relative, below = residual(signed, reduced.expected_sum, gathering.logits, from_score)
+    validity = judge(signed, relative, below, gathering.activation_counts(found.needs(parameters)))
+    return Result(
+        values=_out(values),
+        signed=_out(signed),
+        layer_values=_out(reduced.values[:, 0]) if at_layer else None,
+        residual=None if relative is None else _out(relative),
+        standard_error=None if reduced.standard_error is None else _out(reduced.standard_error),
+        target=gathering.score.indices,
+        score=_out(evidence.score),
+        layer=gathering.layer_name if _uses_layer(found, parameters) else None,
+        provenance=_provenance(found, parameters, gathering, seed, started, validity),
+        validity=validity,
+        one_sided=found.capabilities.one_sided,
+    )
+
+
+def _uses_layer(found: Method, parameters: Any) -> bool:
+    return LayerEvidence() in found.needs(parameters)
+
+
+def _out(values: Tensor) -> Tensor:
+    return values.detach().float().cpu()
+
+
+def _provenance(
+    found: Method, parameters: Any, gathering: Gathering, seed: int, started: float, validity: Validity
+) -> Provenance:
+    return Provenance(
+        method=found.id,
+        parameters=dataclasses.asdict(parameters),
+        target=",".join(map(str, dict.fromkeys(gathering.score.indices))),
+        seed=seed,
+        layer=gathering.layer_name if _uses_layer(found, parameters) else None,
+        device=str(gathering.inputs.device),
+        threads=torch.get_num_threads(),
+        batch_size=gathering.chunks.size,
+        seconds=time.perf_counter() - started,
+        versions={"torch": torch.__version__},
+        notes=(validity.text,) if validity.text else (),
+    )

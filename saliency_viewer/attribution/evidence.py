@@ -1,0 +1,48 @@
+"""What the engine hands to a method's ``reduce``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from saliency_viewer.attribution.needs import Need
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """``activations`` and ``gradients`` are (N, K, *layer spatial)."""
+
+    name: str
+    activations: Tensor
+    gradients: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """``mean`` is (N, C, *spatial); ``standard_error`` (N,) of the map's mean absolute value, None when exact."""
+
+    mean: Tensor
+    standard_error: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that was computed for one method.
+
+    ``inputs`` and ``baseline`` are (N, C, *spatial) float32, ``score`` is (N,), f(x). ``get`` returns
+    the evidence for a need that the method declared.
+    """
+
+    inputs: Tensor
+    baseline: Tensor
+    score: Tensor
+    signs: Tensor  # (N,) sign of each sample's target, see ScoreTarget
+    found: Mapping[Need, Any] = field(repr=False)
+
+    def get(self, need: Need) -> Any:
+        """The evidence for ``need``."""
+        return self.found[need]

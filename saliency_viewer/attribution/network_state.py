@@ -1,0 +1,53 @@
+"""Borrowing a network and giving it back exactly as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def borrowed(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, frozen parameters and a private random state; all of it undone at the end, whatever happens.
+
+    Buffers are restored too, for networks that count or average in their forward pass even when evaluating.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    flags = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+    devices = sorted({p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices=devices):
+            network.eval()
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter, wanted in flags:
+            parameter.requires_grad_(wanted)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                if not torch.equal(buffer, before):
+                    buffer.copy_(before)
+
+
+def full_precision(network: nn.Module) -> nn.Module:
+    """The network itself, or a float32 copy when its weights are 16-bit floats."""
+    halves = (torch.float16, torch.bfloat16)
+    if any(parameter.dtype in halves for parameter in network.parameters()):
+        return copy.deepcopy(network).float()
+    return network
+
+
+def working_inputs(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Inputs on the network's device, in its floating type (float32 without parameters)."""
+    parameter = next((p for p in network.parameters() if torch.is_floating_point(p)), None)
+    if parameter is None:
+        return inputs.detach().float()
+    return inputs.detach().to(device=parameter.device, dtype=parameter.dtype)

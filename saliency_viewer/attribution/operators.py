@@ -1,0 +1,119 @@
+"""Seeing every operator of a network as it runs, whoever calls it: a module, a function or an in-place method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+# Augmented assignments write to their left side without a trailing underscore in their name.
+_AUGMENTED = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__idiv__": "div"}
+_REFLECTED = {"__radd__": "add", "__rmul__": "mul", "__rsub__": "rsub", "__rtruediv__": "rdiv", "__rdiv__": "rdiv"}
+_SPELLINGS = {
+    "truediv": "div",
+    "divide": "div",
+    "multiply": "mul",
+    "subtract": "sub",
+    "concat": "cat",
+    "concatenate": "cat",
+}
+
+
+class Call:
+    """One operator call: its plain name, arguments, and whether it writes to its first argument."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        raw = getattr(function, "__name__", "")
+        # torch.export's operators are called "relu_.default" and the like.
+        self.name, self.in_place = _plain_name(raw.split(".")[0])
+        if kwargs.get("inplace"):
+            self.in_place = True
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument, however it was passed."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+
+    @property
+    def input(self) -> Any:
+        """The first argument."""
+        return self.argument(0, "input", self.kwargs.get("self"))
+
+    def run(self) -> Any:
+        """The operator itself, as called."""
+        return self.function(*self.args, **self.kwargs)
+
+
+def _plain_name(raw: str) -> tuple[str, bool]:
+    if raw in _AUGMENTED:
+        return _AUGMENTED[raw], True
+    if raw in _REFLECTED:
+        return _REFLECTED[raw], False
+    in_place = raw.endswith("_") and not raw.endswith("__")
+    plain = raw.strip("_")
+    return _SPELLINGS.get(plain, plain), in_place
+
+
+def tensors_in(value: Any) -> Iterable[Tensor]:
+    """Every tensor in a possibly nested list, tuple or dictionary."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+
+
+class OperatorMode(TorchFunctionMode):
+    """Calls ``check`` before every operator and hands every call to ``handle``.
+
+    ``handle(call)`` returns the operator's result. While it runs the mode is off, so that nothing it does is seen
+    again. ``watch(call, result)``, when given, sees what came of it.
+    """
+
+    def __init__(
+        self,
+        check: Callable[[], None],
+        handle: Callable[[Call], Any] = Call.run,
+        watch: Callable[[Call, Any], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._check = check
+        self._handle = handle
+        self._watch = watch
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        call = Call(func, args, kwargs or {})
+        if call.name == "get":  # reading a property such as .shape: no operator, and far too frequent to poll at
+            return call.run()
+        self._check()
+        result = self._handle(call)
+        if self._watch is not None:
+            self._watch(call, result)
+        return result
+
+
+def store(call: Call, result: Tensor) -> Tensor:
+    """Give ``result`` back as the call would: an in-place call also writes it into its first argument.
+
+    Other references to that argument must see the new values, as they do without us.
+    """
+    if not call.in_place:
+        return result
+    target: Tensor = call.input
+    if target.is_leaf and target.requires_grad:
+        return result
+    return target.copy_(result)
+
+
+def on_tape(value: Any) -> bool:
+    """Whether a value is a tensor through which the score's gradient may flow."""
+    return isinstance(value, Tensor) and value.requires_grad and torch.is_floating_point(value)

@@ -1,0 +1,80 @@
+"""Guided backpropagation (Springenberg et al. 2014): a ReLU's backward passes positive gradients of active units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from saliency_viewer.attribution.operators import Call, on_tape, store
+from saliency_viewer.attribution.rules.base import NotDefinedHere, RuleSet, clamps_at_zero, is_activation
+
+_RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "leaky_relu"})
+
+
+class _GuidedRectifier(Function):
+    """Forward: a value computed before. Backward: clamp(gradient, 0) times the forward derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, _inputs: Tensor, value: list[Tensor], derivative: Tensor) -> Tensor:
+        ctx.save_for_backward(derivative)
+        return value[0]  # in a list, since a tensor argument would go out as a view, which in-place code may not change
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (derivative,) = ctx.saved_tensors
+        return gradient.clamp(min=0) * derivative, None, None
+
+
+class Guided(RuleSet):
+    """For ReLU, ReLU6 (a hardtanh from 0), LeakyReLU and clamping at zero. Sigmoid gates keep their gradient."""
+
+    def handle(self, call: Call) -> Any:
+        """Replace the backward of rectifiers; refuse activations for which the rule is not defined."""
+        if not is_activation(call):
+            return call.run()
+        if not _is_rectifier(call):
+            raise NotDefinedHere(
+                f"Guided backpropagation is not defined for this network: it uses {call.name}, not ReLU.",
+                "Choose a gradient method such as SmoothGrad or integrated gradients.",
+            )
+        self.intercepted += 1
+        inputs: Tensor = call.input
+        if not on_tape(inputs):
+            return call.run()
+        with torch.no_grad():
+            value, derivative = _value_and_derivative(call, inputs.detach())
+        result: Tensor = _GuidedRectifier.apply(inputs, [value], derivative)
+        return store(call, result)
+
+
+def _is_rectifier(call: Call) -> bool:
+    if call.name == "hardtanh":
+        return bool(call.argument(1, "min_val", -1.0) == 0)
+    return call.name in _RECTIFIERS or clamps_at_zero(call)
+
+
+def _value_and_derivative(call: Call, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The operator's value and its derivative at ``inputs``, which stay as they are."""
+    if call.name == "leaky_relu":
+        slope = call.argument(1, "negative_slope", 0.01)
+        derivative = torch.where(inputs > 0, 1.0, slope).to(inputs.dtype)
+        return inputs * derivative, derivative
+    ceiling = _ceiling(call)
+    active = inputs > 0
+    if ceiling is None:
+        return inputs.clamp(min=0), active.to(inputs.dtype)
+    return inputs.clamp(0, ceiling), (active & (inputs < ceiling)).to(inputs.dtype)
+
+
+def _ceiling(call: Call) -> float | None:
+    if call.name == "relu6":
+        return 6.0
+    if call.name == "hardtanh":
+        return float(call.argument(2, "max_val", 1.0))
+    if call.name in ("clamp", "clip"):
+        high = call.argument(2, "max")
+        return None if high is None else float(high)
+    return None

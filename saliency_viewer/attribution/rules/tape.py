@@ -1,0 +1,65 @@
+"""An operator whose value is its own and whose backward is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+# Takes the relevance of the output and the saved inputs; gives one relevance for each input.
+Share = Callable[..., tuple[Tensor | None, ...]]
+
+EPSILON = 1e-6
+
+
+# A value that came in as a tensor argument would go out as a view of it, which autograd forbids to change in place,
+# and networks do change activations in place. So values travel in a list.
+class _Shared(Function):
+    @staticmethod
+    def forward(ctx: Any, value: list[Tensor], share: Share, *inputs: Tensor) -> Tensor:
+        ctx.share = share
+        # Saving through autograd notices when an input is overwritten before the backward pass.
+        ctx.save_for_backward(*inputs)
+        return value[0]
+
+    @staticmethod
+    def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:
+        return (None, None, *ctx.share(relevance, *ctx.saved_tensors))
+
+
+def shared(value: Tensor, share: Share, *inputs: Tensor) -> Tensor:
+    """``value`` as a node whose backward is ``share(relevance, *inputs)``."""
+    result: Tensor = _Shared.apply([value], share, *inputs)
+    return result
+
+
+def stabilised(values: Tensor) -> Tensor:
+    """Values moved away from zero by epsilon, in their own direction."""
+    return values + EPSILON * torch.where(values < 0, -1.0, 1.0).to(values.dtype)
+
+
+class _Identity(Function):
+    @staticmethod
+    def forward(_ctx: Any, _inputs: Tensor, value: list[Tensor]) -> Tensor:
+        return value[0]
+
+    @staticmethod
+    def backward(_ctx: Any, relevance: Tensor) -> tuple[Tensor, None]:
+        return relevance, None
+
+
+def passed_on(value: Tensor, inputs: Tensor) -> Tensor:
+    """Identity rule: the input receives what the output got; shapes are equal."""
+    result: Tensor = _Identity.apply(inputs, [value])
+    return result
+
+
+def fit(relevance: Tensor, shape: torch.Size) -> Tensor:
+    """Sum a relevance over the axes along which its owner of ``shape`` was broadcast."""
+    extra = relevance.ndim - len(shape)
+    summed = relevance.sum(tuple(range(extra))) if extra else relevance
+    axes = tuple(k for k, size in enumerate(shape) if size == 1 and summed.shape[k] != 1)
+    return summed.sum(axes, keepdim=True) if axes else summed
