@@ -38,13 +38,19 @@ def cell(value: float | str | None) -> str:
 
 def as_written(row: StatisticRow) -> StatisticRow:
     """``row`` with the numbers that its file will have, so that a plot is the same before and after reading it."""
-    numbers = ("probability", "value", "p_value", "reference")
-    values = {name: getattr(row, name) for name in numbers}
-    rounded = {
-        name: value if isinstance(value, str) else float(cell(value)) if cell(value) else None
-        for name, value in values.items()
-    }
-    return replace(row, **rounded)
+    reference = row.reference
+    return replace(
+        row,
+        probability=_rounded(row.probability),
+        value=_rounded(row.value),
+        p_value=_rounded(row.p_value),
+        reference=reference if isinstance(reference, str) else _rounded(reference),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    text = cell(value)
+    return float(text) if text else None
 
 
 def read_statistics(path: Path) -> tuple[StatisticRow, ...]:

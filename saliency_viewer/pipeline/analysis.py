@@ -125,7 +125,7 @@ def explain_volume(
         baseline=classifier.baseline(prepared, plan.baseline),
         parameters={request.id: dict(request.parameters) for request in plan.methods},
         seed=plan.seed,
-        progress=lambda fraction, text="": context.report(fraction, text),
+        progress=context.report,
         cancel=context.cancel,
         memory_budget=plan.memory_budget,
         batch_size=plan.batch_size,

@@ -83,5 +83,5 @@ class Previous:
         return (entry, tuple(rows)) if len(rows) == entry["statistics"] else None
 
     def _is_whole(self, item: Entry) -> bool:
-        path = self._folder / item["path"]
+        path = self._folder / str(item["path"])
         return path.is_file() and path.stat().st_size == int(item["bytes"])

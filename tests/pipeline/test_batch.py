@@ -35,7 +35,7 @@ METHODS = (MethodRequest("gradient"), MethodRequest("grad-cam"))
 
 @pytest.fixture
 def plan(block_model: Path) -> AnalysisPlan:
-    return AnalysisPlan(ImageReference(""), str(block_model), METHODS, device="cpu", threads=1)
+    return AnalysisPlan(ImageReference(""), str(block_model), METHODS, slices=(3,), device="cpu", threads=1)
 
 
 @pytest.fixture

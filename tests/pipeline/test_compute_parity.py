@@ -15,22 +15,31 @@ from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest
 from saliency_viewer.pipeline import ComputeProcess, Done, Failed, Job, Progress, Services, Stopped, run_plan
 
 
+class Listener:
+    """A compute process with the events that nobody has asked for yet."""
+
+    def __init__(self) -> None:
+        self.compute = ComputeProcess()
+        self._events: list[Any] = []
+
+    def wait(self, kinds: tuple[type, ...], job_id: int) -> Any:
+        deadline = time.monotonic() + 60.0
+        while time.monotonic() < deadline:
+            while self._events:
+                event = self._events.pop(0)
+                if isinstance(event, kinds) and event.job_id == job_id:
+                    return event
+            self._events += self.compute.events(0.1)
+        raise AssertionError("nothing came")
+
+
 @pytest.fixture(scope="module")
-def process() -> Iterator[ComputeProcess]:
-    compute = ComputeProcess()
-    compute.start()
-    yield compute
-    compute.close()
+def listener() -> Iterator[Listener]:
+    found = Listener()
+    found.compute.start()
+    yield found
+    found.compute.close()
     assert not list(Path("/dev/shm").glob(f"svw-{os.getpid()}-*"))
-
-
-def wait(process: ComputeProcess, kinds: tuple[type, ...], job_id: int) -> Any:
-    deadline = time.monotonic() + 60.0
-    while time.monotonic() < deadline:
-        for event in process.events(0.1):
-            if isinstance(event, kinds) and event.job_id == job_id:
-                return event
-    raise AssertionError("nothing came")
 
 
 def make_plan(image: Path, model: Path, samples: int = 8) -> AnalysisPlan:
@@ -38,10 +47,10 @@ def make_plan(image: Path, model: Path, samples: int = 8) -> AnalysisPlan:
     return AnalysisPlan(ImageReference(str(image)), str(model), methods, threads=1, device="cpu")
 
 
-def test_the_process_gives_the_bits_of_a_direct_run(process: ComputeProcess, image: Path, block_model: Path) -> None:
+def test_the_process_gives_the_bits_of_a_direct_run(listener: Listener, image: Path, block_model: Path) -> None:
     plan = make_plan(image, block_model)
-    process.submit(Job(1, plan))
-    theirs = wait(process, (Done, Failed), 1).result
+    listener.compute.submit(Job(1, plan))
+    theirs = listener.wait((Done, Failed), 1).result
     ours = run_plan(plan, Services())
     assert theirs.image_hash == ours.image_hash
     for one, other in zip(theirs.maps, ours.maps, strict=True):
@@ -52,26 +61,26 @@ def test_the_process_gives_the_bits_of_a_direct_run(process: ComputeProcess, ima
 
 
 def test_a_long_map_is_cancelled_within_half_a_second_and_without_a_kill(
-    process: ComputeProcess, image: Path, block_model: Path
+    listener: Listener, image: Path, block_model: Path
 ) -> None:
-    process.submit(Job(2, make_plan(image, block_model, samples=500)))
-    wait(process, (Progress,), 2)
-    pid, start = process.pid, time.monotonic()
-    process.cancel(2)
-    assert isinstance(wait(process, (Done, Failed, Stopped), 2), Stopped)
+    listener.compute.submit(Job(2, make_plan(image, block_model, samples=500)))
+    listener.wait((Progress,), 2)
+    pid, start = listener.compute.pid, time.monotonic()
+    listener.compute.cancel(2)
+    assert isinstance(listener.wait((Done, Failed, Stopped), 2), Stopped)
     assert time.monotonic() - start < 0.9
-    assert process.pid == pid
+    assert listener.compute.pid == pid
 
 
 def test_a_killed_computation_costs_one_message_and_the_next_map_is_right(
-    process: ComputeProcess, image: Path, block_model: Path
+    listener: Listener, image: Path, block_model: Path
 ) -> None:
-    process.submit(Job(3, make_plan(image, block_model, samples=500)))
-    wait(process, (Progress,), 3)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    assert isinstance(wait(process, (Done, Failed, Stopped), 3), Failed)
+    listener.compute.submit(Job(3, make_plan(image, block_model, samples=500)))
+    listener.wait((Progress,), 3)
+    assert listener.compute.pid is not None
+    os.kill(listener.compute.pid, signal.SIGKILL)
+    assert isinstance(listener.wait((Done, Failed, Stopped), 3), Failed)
     plan = make_plan(image, block_model)
-    process.submit(Job(4, plan))
-    theirs = wait(process, (Done, Failed), 4).result
+    listener.compute.submit(Job(4, plan))
+    theirs = listener.wait((Done, Failed), 4).result
     assert theirs.maps[0].array.tobytes() == run_plan(plan, Services()).maps[0].array.tobytes()
