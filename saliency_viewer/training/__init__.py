@@ -1,1 +1,1 @@
-"""Training the classifiers that ship with the demo."""
+"""Training classifiers: a small general loop, and the demo's networks."""
