@@ -1,0 +1,54 @@
+"""What the user wants, said by widgets and heard by the controllers: widgets know nothing else."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+
+
+class Intents(QObject):
+    """One signal for each wish. Indices are (slice, row, column); radii are mm."""
+
+    open_dialog = Signal(str)  # "folder" or "file"
+    open_paths = Signal(object)  # list of str
+    open_demo = Signal(str)  # "chest" or "brain"
+    show_case = Signal(int)  # position in the list of cases
+    choose_model_dialog = Signal()
+    choose_model = Signal(str)  # path of a package
+    save = Signal()
+    save_as = Signal()
+    export_dialog = Signal()
+    export = Signal(str, bool)  # folder, identify
+    batch_dialog = Signal()
+    explain = Signal(object)  # Wish
+    cancel = Signal()
+    choose_map = Signal(str)  # method id
+    set_tool = Signal(str)
+    set_fade = Signal(float)
+    set_threshold = Signal(float)
+    step_fade = Signal(float)
+    set_slice = Signal(int, int)  # axis, index
+    step_slice = Signal(int)
+    set_window = Signal(object)  # Window, or None for the image's own
+    set_crosshair = Signal(object)
+    set_axis = Signal(int)  # the viewport that keys and the slice slider belong to
+    probe = Signal(object)  # index or None
+    set_radius = Signal(float)
+    toggle_map = Signal()
+    toggle_layout = Signal()
+    stroke = Signal(object)  # Stroke
+    add_region = Signal()
+    remove_region = Signal(str)
+    rename_region = Signal(str, str)
+    recolour_region = Signal(str, str)
+    lock_region = Signal(str, bool)
+    show_region = Signal(str, bool)
+    select_region = Signal(str)
+    import_regions_dialog = Signal()
+    import_regions = Signal(str)
+    export_regions_dialog = Signal()
+    export_regions = Signal(str)
+    undo = Signal()
+    redo = Signal()
+    fit = Signal()
+    cheat_sheet = Signal()
+    close = Signal()

@@ -1,0 +1,220 @@
+"""The open document: cases, model, maps, regions and how they are looked at. Says facts, decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from saliency_viewer.domain import (
+    AnalysisPlan,
+    AnalysisResult,
+    AttributionMap,
+    ImageReference,
+    ModelCard,
+    RegionSet,
+    Series,
+    StatisticRow,
+    Volume,
+    Window,
+)
+from saliency_viewer.errors import UserError
+from saliency_viewer.regions import RegionEditor
+
+
+@dataclass(frozen=True)
+class View:
+    """How the image is looked at. ``index`` is (slice, row, column); ``radius`` mm; ``fade`` and ``threshold`` 0..1."""
+
+    tool: str = "window"
+    fade: float = 0.5
+    threshold: float = 0.0
+    radius: float = 5.0
+    index: tuple[int, int, int] = (0, 0, 0)
+    axis: int = 0
+    window: Window | None = None
+    map_shown: bool = True
+    single: bool = False
+    region: str | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What the compute process does for the window; ``job`` None when it rests."""
+
+    job: int | None = None
+    fraction: float = 0.0
+    text: str = ""
+    seconds_left: float | None = None
+    stopping: bool = False
+
+
+@dataclass(eq=False)
+class Case:
+    """One series of one study, and what was done with it."""
+
+    reference: ImageReference
+    series: Series | None
+    name: str
+    volume: Volume | None = None
+    image_hash: str = ""
+    thumbnail: NDArray[np.uint8] | None = None
+    editor: RegionEditor | None = None
+    plan: AnalysisPlan | None = None
+    result: AnalysisResult | None = None
+    rows: tuple[StatisticRow, ...] = ()
+    view: View = field(default_factory=View)
+
+    @property
+    def regions(self) -> RegionSet | None:
+        """The regions as drawn so far."""
+        return self.editor.regions if self.editor is not None else None
+
+
+class DocumentState(QObject):
+    """Everything the window shows. Controllers change it through methods; widgets listen to its signals."""
+
+    cases_changed = Signal()
+    volume_changed = Signal()  # another image is shown
+    model_changed = Signal()
+    result_changed = Signal()
+    map_changed = Signal()  # which map, and how it is coloured
+    regions_changed = Signal()
+    rows_changed = Signal()
+    view_changed = Signal()  # tool, place, window, layout
+    compute_changed = Signal()
+    probe_changed = Signal(object)  # index or None
+    problem = Signal(object)  # UserError
+    saved_changed = Signal()
+    told = Signal(str)  # a short sentence for the status line
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.cases: list[Case] = []
+        self.current: int | None = None
+        self.card: ModelCard | None = None
+        self.model_path = ""
+        self.compute = Compute()
+        self.loading = ""
+        self.modified = False
+        self._no_view = View()
+
+    # Reading
+
+    @property
+    def case(self) -> Case | None:
+        """The case that is shown."""
+        return self.cases[self.current] if self.current is not None else None
+
+    @property
+    def volume(self) -> Volume | None:
+        """The image that is shown."""
+        return self.case.volume if self.case is not None else None
+
+    @property
+    def view(self) -> View:
+        """How it is looked at."""
+        return self.case.view if self.case is not None else self._no_view
+
+    @property
+    def result(self) -> AnalysisResult | None:
+        """Prediction and maps of the shown case."""
+        return self.case.result if self.case is not None else None
+
+    @property
+    def maps(self) -> tuple[AttributionMap, ...]:
+        """Maps of the shown case."""
+        return self.result.maps if self.result is not None else ()
+
+    @property
+    def amap(self) -> AttributionMap | None:
+        """The chosen map, else the first."""
+        chosen = [one for one in self.maps if one.method == self.view.method]
+        return (chosen or [*self.maps, None])[0]
+
+    @property
+    def regions(self) -> RegionSet | None:
+        """Regions of the shown case."""
+        return self.case.regions if self.case is not None else None
+
+    # Changing
+
+    def add_cases(self, cases: list[Case]) -> int:
+        """Put new cases at the end; returns the position of the first."""
+        first = len(self.cases)
+        self.cases.extend(cases)
+        self.cases_changed.emit()
+        return first
+
+    def show(self, position: int) -> None:
+        """Show the case at ``position``, whose volume has been loaded."""
+        self.current = position
+        self.cases_changed.emit()
+        self.volume_changed.emit()
+        self.view_changed.emit()
+        self.result_changed.emit()
+        self.regions_changed.emit()
+        self.rows_changed.emit()
+
+    def set_model(self, path: str, card: ModelCard) -> None:
+        """Another model package."""
+        self.model_path, self.card = path, card
+        self.model_changed.emit()
+
+    def set_result(self, case: Case, plan: AnalysisPlan, result: AnalysisResult) -> None:
+        """What an analysis gave."""
+        case.plan, case.result = plan, result
+        self.touch()
+        self.cases_changed.emit()
+        if case is self.case:
+            self.result_changed.emit()
+
+    def set_rows(self, case: Case, rows: tuple[StatisticRow, ...]) -> None:
+        """Region statistics of the case's maps."""
+        case.rows = rows
+        if case is self.case:
+            self.rows_changed.emit()
+
+    def change_view(self, **changes: Any) -> None:
+        """Change some of :class:`View`; says what kind of change it was."""
+        before, after = self.view, replace(self.view, **changes)
+        if before == after:
+            return
+        if self.case is not None:
+            self.case.view = after
+        else:
+            self._no_view = after
+        if changes.keys() & {"fade", "threshold", "map_shown", "method"}:
+            self.map_changed.emit()
+        if changes.keys() & {"region"}:
+            self.regions_changed.emit()
+        if changes.keys() - {"fade", "threshold", "region"}:
+            self.view_changed.emit()
+
+    def touch_regions(self) -> None:
+        """The editor of the shown case has changed its regions."""
+        self.touch()
+        self.regions_changed.emit()
+
+    def set_compute(self, compute: Compute) -> None:
+        """What is being computed, and how far it is."""
+        self.compute = compute
+        self.compute_changed.emit()
+
+    def set_loading(self, text: str) -> None:
+        """What is being read; empty when nothing is."""
+        self.loading = text
+        self.compute_changed.emit()
+
+    def touch(self, modified: bool = True) -> None:
+        """There is work that is not saved (or, with False, all is saved)."""
+        self.modified = modified
+        self.saved_changed.emit()
+
+    def report(self, error: UserError) -> None:
+        """Something went wrong that the user should know."""
+        self.problem.emit(error)

@@ -1,0 +1,99 @@
+"""The one thread that talks to the compute process: plans go in, events come out as signals."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Protocol
+
+from PySide6.QtCore import QObject, QThread, Signal
+
+from saliency_viewer.pipeline import ComputeProcess, Done, Failed, Job, Progress, Started, Stopped
+from saliency_viewer.pipeline.process import Event
+
+_LOG = logging.getLogger(__name__)
+_WAIT = 0.1  # seconds between two looks at whether the window closes
+
+
+class Process(Protocol):
+    """What the worker needs of a :class:`ComputeProcess`."""
+
+    def start(self) -> None:
+        """Spawn."""
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+
+    def cancel(self, job_id: int | str) -> None:
+        """Stop a job."""
+
+    def events(self, timeout: float = 0.1) -> list[Event]:
+        """What happened."""
+
+    def close(self) -> None:
+        """End."""
+
+
+class ComputeWorker(QThread):
+    """Owns the compute process from start to end; signals arrive queued in the window's thread."""
+
+    began = Signal(int)
+    progressed = Signal(int, float, str)
+    done = Signal(int, object)  # AnalysisResult
+    failed = Signal(int, str, str, str)
+    stopped = Signal(int)
+
+    def __init__(self, process: Process | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("compute worker")
+        self._process = process or ComputeProcess()
+        self._closing = threading.Event()
+        self._ids: set[int] = set()
+
+    def submit(self, job: Job) -> None:
+        """Hand over a frozen plan; from any thread."""
+        self._ids.add(int(job.id))
+        self._process.submit(job)
+
+    def cancel(self, job_id: int) -> None:
+        """Ask a job to stop; from any thread. ``stopped`` follows within about a second."""
+        self._process.cancel(job_id)
+
+    def close(self) -> None:
+        """End the process and the thread, and wait for both."""
+        self._closing.set()
+        if self.isRunning():
+            self.wait()
+
+    def run(self) -> None:
+        """The thread: nothing leaves it as an exception, since a slot that raises says nothing."""
+        try:
+            self._process.start()
+            while not self._closing.is_set():
+                for event in self._process.events(_WAIT):
+                    self._tell(event)
+        except Exception as error:
+            _LOG.exception("the compute worker ended")
+            for job_id in sorted(self._ids):
+                hint = "Save your work and start the program again."
+                self.failed.emit(job_id, "Computing is not possible any more.", hint, type(error).__name__)
+        finally:
+            self._process.close()
+
+    def _tell(self, event: Event) -> None:
+        number = int(event.job_id)
+        if isinstance(event, Progress):
+            self.progressed.emit(number, event.fraction, event.text)
+        elif isinstance(event, Started):
+            self.began.emit(number)
+        else:
+            self._ids.discard(number)
+            self._tell_end(number, event)
+
+    def _tell_end(self, number: int, event: Done | Failed | Stopped) -> None:
+        if isinstance(event, Done):
+            self.done.emit(number, event.result)
+        elif isinstance(event, Failed):
+            self.failed.emit(number, event.message, event.hint, event.detail)
+        else:
+            self.stopped.emit(number)
