@@ -75,7 +75,8 @@ def _self_test() -> int:
             say(f"        {check.fault}")
         sys.stdout.flush()
     if failed:
-        complain(f"saliency-viewer: {failed} checks of the installation failed.")
+        noun = "check" if failed == 1 else "checks"
+        complain(f"saliency-viewer: {failed} {noun} of the installation failed.")
     return 1 if failed else 0
 
 

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from saliency_viewer.domain import ImageReference
+from saliency_viewer.errors import UserError
+from saliency_viewer.pipeline import Services
+from saliency_viewer.pipeline.services import stamp
+
+
+def test_a_volume_and_a_model_are_read_once(image: Path, block_model: Path) -> None:
+    services = Services()
+    reference = ImageReference(str(image))
+    assert services.image(reference).volume is services.image(reference).volume
+    assert services.classifier(str(block_model)) is services.classifier(str(block_model))
+
+
+def test_only_the_latest_volumes_are_kept(make_image: Callable[..., Path], tmp_path: Path) -> None:
+    services = Services(volumes=2)
+    references = [ImageReference(str(make_image(tmp_path / f"{k}.nii.gz", k))) for k in range(3)]
+    first = services.image(references[0]).volume
+    services.image(references[1])
+    services.image(references[2])
+    assert services.image(references[0]).volume is not first
+    assert len(services._volumes._items) == 2
+
+
+def test_a_stamp_changes_with_time_size_and_names(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    seen = {stamp(str(tmp_path))}
+    (tmp_path / "b").write_text("1")
+    seen.add(stamp(str(tmp_path)))
+    (tmp_path / "b").write_text("12")
+    seen.add(stamp(str(tmp_path)))
+    os.utime(tmp_path / "a", ns=(1, 1))
+    seen.add(stamp(str(tmp_path)))
+    assert len(seen) == 4
+    assert stamp(str(tmp_path)) in seen
+
+
+def test_a_path_that_is_not_there_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="nothing at the given path"):
+        stamp("/scans/Doe_Jane")
