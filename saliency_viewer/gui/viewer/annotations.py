@@ -103,11 +103,11 @@ def paint_heading(painter: QPainter, heading: Heading, area: QRectF) -> QRectF:
 
 def _paint_badge(painter: QPainter, baseline: QPointF, heading: Heading) -> float:
     font = palette.font(11)
-    colour = palette.BADGES.get(heading.badge_kind, palette.MUTED)
+    colour, ground = palette.badge_colours(heading.badge_kind)
     width = QFontMetricsF(font).horizontalAdvance(heading.badge)
     pill = QRectF(baseline.x(), baseline.y() - 12.5, width + 14, 17)
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(palette.badge_background(colour))
+    painter.setBrush(ground)
     painter.drawRoundedRect(pill, pill.height() / 2, pill.height() / 2)
     painter.setFont(font)
     painter.setPen(colour)
