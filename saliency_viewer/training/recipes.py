@@ -91,8 +91,8 @@ BRAIN = Recipe(
     ),
     _brain,
     _brain,
-    pairs=70,
-    plan=TrainingPlan(epochs=7, batch_size=10, learning_rate=1e-2, evidence=0.3),
+    pairs=300,
+    plan=TrainingPlan(epochs=12, batch_size=10, learning_rate=6e-3, evidence=0.3),
     left_axis=4,
 )
 

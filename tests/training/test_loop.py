@@ -42,5 +42,5 @@ def test_misplaced_evidence_is_the_share_of_the_map_off_the_lesion():
     masks = torch.zeros(2, 1, 8, 8)
     masks[1, :, :2, :2] = 1
     labels = torch.tensor([0, 1])
-    assert abs(float(misplaced_evidence(features, head, masks, labels)) - 0.25) < 1e-6
-    assert float(misplaced_evidence(features, head, masks, torch.zeros(2, dtype=torch.int64))) == 0
+    assert abs(float(misplaced_evidence(features, head, masks, labels).detach()) - 0.25) < 1e-6
+    assert float(misplaced_evidence(features, head, masks, torch.zeros(2, dtype=torch.int64)).detach()) == 0
