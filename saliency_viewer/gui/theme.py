@@ -64,7 +64,8 @@ QScrollBar:horizontal {{ background: transparent; height: 8px; margin: 0; }}
 QScrollBar::handle {{ background: #343C48; border-radius: 4px; min-height: 24px; min-width: 24px; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
-QPushButton, QToolButton {{ background: transparent; border: none; border-radius: 6px; padding: 5px 10px; color: {SOFT}; }}
+QPushButton, QToolButton {{
+  background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px 9px; color: {SOFT}; }}
 QPushButton:hover, QToolButton:hover {{ background: {RAISED}; color: {TEXT}; }}
 QPushButton:focus, QToolButton:focus {{ border: 1px solid {ACCENT}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: #566070; }}
@@ -77,12 +78,15 @@ QPushButton#plain {{ background: {RAISED}; color: {TEXT}; padding: 7px 14px; }}
 QPushButton#plain:hover {{ background: #2A3340; }}
 QPushButton#mutedButton {{ padding: 2px 4px; text-align: left; }}
 QCheckBox {{ spacing: {S}px; }}
-QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid #4A5361; border-radius: 4px; background: {PANEL}; }}
+QCheckBox::indicator {{
+  width: 14px; height: 14px; border: 1px solid #4A5361; border-radius: 4px; background: {PANEL}; }}
 QCheckBox::indicator:checked {{ background: {ACCENT}; border-color: {ACCENT}; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{
-  background: {PANEL}; border: 1px solid {LINE}; border-radius: 6px; padding: 3px 6px; selection-background-color: {ACCENT_FILL}; }}
+  background: {PANEL}; border: 1px solid {LINE}; border-radius: 6px; padding: 3px 6px;
+  selection-background-color: {ACCENT_FILL}; }}
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {ACCENT}; }}
-QComboBox QAbstractItemView {{ background: {RAISED}; border: 1px solid {LINE}; selection-background-color: {ACCENT_DARK}; }}
+QComboBox QAbstractItemView {{
+  background: {RAISED}; border: 1px solid {LINE}; selection-background-color: {ACCENT_DARK}; }}
 QMenu {{ background: {RAISED}; border: 1px solid {LINE}; padding: 4px; }}
 QMenu::item {{ padding: 5px 20px; border-radius: 4px; }}
 QMenu::item:selected {{ background: {ACCENT_DARK}; }}

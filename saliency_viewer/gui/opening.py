@@ -1,0 +1,280 @@
+"""From paths to cases, models and regions: everything that is read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject
+
+from saliency_viewer.domain import AnalysisResult, ImageReference, ModelCard, Prediction, RegionSet, Series, Volume
+from saliency_viewer.errors import UserError
+from saliency_viewer.gui.editing import Editing
+from saliency_viewer.gui.files import FilePool
+from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.state import Case, DocumentState, View
+from saliency_viewer.regions import RegionEditor
+from saliency_viewer.session import SUFFIX, Document, load_session
+
+_THUMBNAIL = 52  # pixels
+_REGION_WORDS = ("regions", "mask", "seg", "label")
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A decoded image with what the list shows of it."""
+
+    volume: Volume
+    digest: str
+    name: str
+    thumbnail: NDArray[np.uint8]
+
+
+def load_series(series: Series) -> Loaded:
+    """Decode one series. Raises :class:`UserError`."""
+    from saliency_viewer.exporters import case_identifier
+    from saliency_viewer.pipeline import image_hash
+
+    volume = series.load()
+    digest = image_hash(volume)
+    return Loaded(volume, digest, _spoken(case_identifier(digest)), thumbnail(volume))
+
+
+def thumbnail(volume: Volume) -> NDArray[np.uint8]:
+    """The middle slice, small and square: (row, column) uint8."""
+    from saliency_viewer.render import to_grey
+
+    middle = volume.array[volume.array.shape[0] // 2]
+    step = max(1, min(middle.shape) // (2 * _THUMBNAIL))
+    grey = to_grey(np.ascontiguousarray(middle[::step, ::step]), volume.default_window())
+    side = min(grey.shape)
+    top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
+    return np.ascontiguousarray(grey[top : top + side, left : left + side])
+
+
+def read_card(path: str) -> ModelCard:
+    """The card of a package, without its weights and without torch. Raises :class:`UserError`."""
+    from saliency_viewer.models import parse_card
+    from saliency_viewer.models.files import open_files
+
+    return parse_card(open_files(path).read("model.toml").decode("utf-8-sig"))
+
+
+def make_demo(kind: str) -> Path:
+    """Write the demo's files into a folder of the system's temporary files; returns the folder of ``kind``."""
+    from saliency_viewer.pipeline import write_demo
+
+    folder = Path(tempfile.gettempdir()) / f"saliency-viewer-demo-{_user()}"
+    marker = folder / kind / "model" / "model.toml"
+    if not marker.exists():
+        write_demo(folder)
+    return folder / kind
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else "user"
+
+
+def _spoken(identifier: str) -> str:
+    return identifier.replace("case-", "Case ", 1)
+
+
+class Opening(QObject):
+    """Hears everything that opens something, and reads it in the pool."""
+
+    def __init__(
+        self, state: DocumentState, intents: Intents, pool: FilePool, editing: Editing, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._state, self._intents, self._pool, self._editing = state, intents, pool, editing
+        pool.failed.connect(self._refused)
+        pool.idle.connect(lambda: state.set_loading(""))
+        intents.open_paths.connect(self.open_paths)
+        intents.open_demo.connect(self.open_demo)
+        intents.show_case.connect(self.show_case)
+        intents.choose_model.connect(self.open_model)
+        intents.import_regions.connect(self.open_regions)
+        self._explain_next = False
+        self._regions_next: str | None = None
+
+    @property
+    def wants_to_explain(self) -> bool:
+        """Whether a computation will start as soon as what is being read is there."""
+        return self._explain_next
+
+    def explain_when_ready(self) -> None:
+        """Compute the first maps once there is an image and a model."""
+        self._explain_next = True
+        self._try_explain()
+
+    def open_paths(self, paths: list[str]) -> None:
+        """Studies, sessions and model packages, told apart by what they hold."""
+        for path in paths:
+            if path.endswith(SUFFIX):
+                self.open_session(Path(path))
+            elif (Path(path) / "model.toml").exists() or Path(path).name == "model.toml":
+                self.open_model(path)
+            else:
+                self.open_study(path)
+
+    def open_study(self, path: str) -> None:
+        """List the series of a study and show the largest."""
+        from saliency_viewer.readers import open_study
+
+        self._state.set_loading("Reading the study")
+        self._pool.run(lambda: open_study(Path(path)), lambda study: self._listed(path, study))
+
+    def _listed(self, path: str, study: Any) -> None:
+        chosen = study.choose()
+        series = study.series
+        cases = [
+            Case(ImageReference(path, one.uid or str(one.number)), one, one.description or f"Series {one.number}")
+            for one in series
+        ]
+        first = self._state.add_cases(cases)
+        if study.unreadable:
+            self._state.told.emit(f"{len(study.unreadable)} files could not be read.")
+        self.show_case(first + next(i for i, one in enumerate(series) if one is chosen))
+
+    def show_case(self, position: int) -> None:
+        """Show a listed case, reading its pixels when that was not done yet."""
+        if not 0 <= position < len(self._state.cases):
+            return
+        case = self._state.cases[position]
+        if case.volume is not None:
+            self._state.show(position)
+        elif case.series is not None:
+            series = case.series
+            self._state.set_loading("Reading the image")
+            self._pool.run(lambda: load_series(series), lambda loaded: self._loaded(position, loaded))
+
+    def _loaded(self, position: int, loaded: Loaded) -> None:
+        case = self._state.cases[position]
+        case.volume, case.image_hash = loaded.volume, loaded.digest
+        case.name, case.thumbnail = loaded.name, loaded.thumbnail
+        if case.view.index == (0, 0, 0):
+            shape = loaded.volume.geometry.shape
+            case.view = View(tool=self._state.view.tool, index=(shape[0] // 2, shape[1] // 2, shape[2] // 2))
+        self._state.show(position)
+        if self._regions_next is not None:
+            path, self._regions_next = self._regions_next, None
+            self.open_regions(path)
+        self._try_explain()
+
+    def open_model(self, path: str) -> None:
+        """Read a package's card; its weights are read by the compute process only."""
+        package = str(Path(path).parent) if Path(path).name == "model.toml" else path
+        self._state.set_loading("Reading the model's card")
+
+        def show(card: ModelCard) -> None:
+            self._state.set_model(package, card)
+            self._try_explain()
+
+        self._pool.run(lambda: read_card(package), show)
+
+    def open_regions(self, path: str) -> None:
+        """Read a label map on the shown image's grid."""
+        volume = self._state.volume
+        if volume is None:
+            self._state.report(UserError("There is no image to lay regions on.", "Open a study first."))
+            return
+        from saliency_viewer.readers import load_regions
+
+        geometry = volume.geometry
+        self._pool.run(lambda: load_regions(Path(path), geometry), self._editing.put)
+
+    def open_demo(self, kind: str) -> None:
+        """Write the phantom, open it with its model and its regions, and explain it."""
+        self._state.set_loading(f"Making the {kind} demo")
+        self._explain_next = True
+
+        def show(folder: Path) -> None:
+            self._regions_next = str(folder / "regions.nii.gz")
+            self.open_model(str(folder / "model"))
+            self.open_study(str(folder / "study"))
+
+        self._pool.run(lambda: make_demo(kind), show)
+
+    def open_session(self, path: Path) -> None:
+        """Reopen saved work; the image is read again from where it was."""
+        self._state.set_loading("Reading the session")
+        self._pool.run(lambda: _restore(path), self._restored)
+
+    def _restored(self, restored: tuple[Case, str, ModelCard | None]) -> None:
+        case, model, card = restored
+        if card is not None:
+            self._state.set_model(model, card)
+        position = self._state.add_cases([case])
+        self._state.show(position)
+        self._state.touch(False)
+
+    def _try_explain(self) -> None:
+        ready = self._state.volume is not None and self._state.model_path
+        if self._explain_next and ready:
+            self._explain_next = False
+            self._intents.explain.emit(None)
+
+    def _refused(self, error: UserError) -> None:
+        self._explain_next = False
+        self._state.set_loading("")
+        self._state.report(error)
+
+
+def _restore(path: Path) -> tuple[Case, str, ModelCard | None]:
+    from saliency_viewer.readers import open_study
+
+    document = load_session(path)
+    if document.image is None:
+        raise UserError("This session holds no image.", "Open the study itself.")
+    card = read_card(document.model) if document.model else None
+    series = open_study(Path(document.image.path)).choose(document.image.series)
+    loaded = load_series(series)
+    if document.image_hash and document.image_hash != loaded.digest:
+        raise UserError(
+            "The image has changed since the session was saved, so its regions and maps may not fit.",
+            "Put the original image back, or open the study anew.",
+        )
+    case = Case(document.image, series, loaded.name, loaded.volume, loaded.digest, loaded.thumbnail)
+    regions: RegionSet | None = document.regions
+    case.editor = RegionEditor(regions) if regions is not None else None
+    case.plan = document.plan
+    case.result = _result(document, loaded, card, document.prediction)
+    case.view = view_from(document.view, loaded.volume)
+    return case, document.model, card
+
+
+def _result(
+    document: Document, loaded: Loaded, card: ModelCard | None, prediction: Prediction | None
+) -> AnalysisResult | None:
+    if prediction is None or card is None:
+        return None
+    return AnalysisResult(
+        loaded.volume,
+        prediction,
+        document.maps,
+        card,
+        document.model_hash,
+        loaded.digest,
+        document.key_slices,
+    )
+
+
+def view_from(stored: Any, volume: Volume) -> View:
+    """The stored settings that still make sense for this image."""
+    shape = volume.geometry.shape
+    index = stored.get("index")
+    fits = isinstance(index, list) and len(index) == 3 and all(0 <= i < n for i, n in zip(index, shape, strict=True))
+    place = (int(index[0]), int(index[1]), int(index[2])) if fits else (shape[0] // 2, shape[1] // 2, shape[2] // 2)
+    fade, threshold = float(stored.get("fade", 0.5)), float(stored.get("threshold", 0.0))
+    return View(
+        index=place,
+        fade=min(max(fade, 0.0), 1.0),
+        threshold=min(max(threshold, 0.0), 1.0),
+        method=stored.get("method"),
+        region=stored.get("region"),
+    )

@@ -1,0 +1,1 @@
+"""The panels round the viewports. Each reads the state and sends intents; none knows another."""

@@ -1,0 +1,73 @@
+"""Fields for a method's parameters, built from what the parameters say about themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QWidget
+
+from saliency_viewer.domain import ParameterSpec
+from saliency_viewer.gui import theme
+from saliency_viewer.gui.panels.parts import label
+
+
+class ParameterForm(QWidget):
+    """One field for each parameter; :meth:`values` gives those that differ from their defaults."""
+
+    def __init__(self, specs: tuple[ParameterSpec, ...]) -> None:
+        super().__init__()
+        self._fields: list[tuple[ParameterSpec, QWidget]] = []
+        form = QFormLayout(self)
+        form.setContentsMargins(22, 0, 0, theme.XS)
+        form.setSpacing(theme.XS)
+        for spec in specs:
+            field = _field(spec)
+            field.setToolTip(_tip(spec))
+            name = label(f"{spec.label} ({spec.unit})" if spec.unit else spec.label, "soft")
+            name.setToolTip(_tip(spec))
+            form.addRow(name, field)
+            self._fields.append((spec, field))
+
+    def values(self) -> dict[str, Any]:
+        """Changed parameters, checked; raises :class:`UserError` for a value out of range."""
+        changed: dict[str, Any] = {}
+        for spec, field in self._fields:
+            text = _read(field)
+            value = None if text == "" and spec.default is None else spec.parse(text)
+            if value != spec.default:
+                changed[spec.name] = value
+        return changed
+
+    def summary(self) -> str:
+        """The first two values in a few characters."""
+        return " · ".join(str(_read(field)) for _, field in self._fields[:2] if _read(field) != "")
+
+
+def _field(spec: ParameterSpec) -> QWidget:
+    if spec.kind is bool:
+        check = QCheckBox()
+        check.setChecked(bool(spec.default))
+        return check
+    if spec.choices:
+        combo = QComboBox()
+        combo.addItems(list(spec.choices))
+        combo.setCurrentText(str(spec.default))
+        return combo
+    line = QLineEdit("" if spec.default is None else f"{spec.default}")
+    line.setPlaceholderText("automatic")
+    return line
+
+
+def _read(field: QWidget) -> object:
+    if isinstance(field, QCheckBox):
+        return field.isChecked()
+    if isinstance(field, QComboBox):
+        return field.currentText()
+    return field.text().strip() if isinstance(field, QLineEdit) else ""
+
+
+def _tip(spec: ParameterSpec) -> str:
+    ends = [f"from {spec.minimum:g}" if spec.minimum is not None else ""]
+    ends.append(f"to {spec.maximum:g}" if spec.maximum is not None else "")
+    span = " ".join(word for word in ends if word)
+    return f"{spec.help} ({span})" if span else spec.help

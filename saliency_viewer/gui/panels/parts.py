@@ -1,0 +1,92 @@
+"""Small pieces that panels are made of."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QVBoxLayout, QWidget
+
+from saliency_viewer.domain import AttributionMap, Validity
+from saliency_viewer.gui import theme
+
+
+def label(text: str = "", name: str = "", wraps: bool = False) -> QLabel:
+    """A label with a style name; never interprets its text as markup."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setObjectName(name)
+    made.setWordWrap(wraps)
+    return made
+
+
+def section(text: str) -> QLabel:
+    """A section's title in small capitals."""
+    return label(text.upper(), "sectionTitle")
+
+
+def card(title: str) -> tuple[QFrame, QVBoxLayout, QLabel]:
+    """A rounded card with a title; returns the card, its layout and the title."""
+    frame = QFrame()
+    frame.setObjectName("card")
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
+    layout.setSpacing(theme.S - 2)
+    heading = section(title)
+    layout.addWidget(heading)
+    return frame, layout, heading
+
+
+def row(*widgets: QWidget | int | None, spacing: int = theme.S) -> QHBoxLayout:
+    """Widgets side by side; None is a stretch, a number a gap."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    for widget in widgets:
+        if widget is None:
+            layout.addStretch(1)
+        elif isinstance(widget, int):
+            layout.addSpacing(widget)
+        else:
+            layout.addWidget(widget)
+    return layout
+
+
+def badge(text: str, kind: str, tip: str = "") -> QLabel:
+    """A pill in the colours of ``kind``."""
+    made = label(text)
+    front, back = theme.BADGES.get(kind, theme.BADGES["not defined"])
+    made.setStyleSheet(
+        f"color: {front}; background: {back}; border-radius: 9px; padding: 1px 8px; font-size: 11px; font-weight: 500;"
+    )
+    made.setToolTip(tip)
+    return made
+
+
+def badge_words(validity: Validity) -> str:
+    """What fits into a badge: the number where there is one, else the word."""
+    short = validity.text if len(validity.text) <= 16 else ""
+    return short or validity.badge
+
+
+def method_label(method: str) -> str:
+    """How a method is written on screen."""
+    from saliency_viewer.attribution import METHODS
+
+    return next((one.label for one in METHODS if one.id == method), method)
+
+
+def target_words(amap: AttributionMap) -> str:
+    """The explained class, and whether the model predicted it."""
+    words = f"target: {amap.target} {amap.probability:.2f}"
+    return words if amap.target_is_predicted else f"{words} · NOT the predicted class"
+
+
+def clear(layout: QLayout) -> None:
+    """Take everything out of a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        widget, inner = item.widget(), item.layout()
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()
+        elif inner is not None:
+            clear(inner)
+            inner.deleteLater()

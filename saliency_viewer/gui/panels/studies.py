@@ -1,0 +1,162 @@
+"""Left: the cases, and the maps of the shown case with their badges."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPixmap
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from saliency_viewer.gui import theme
+from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.panels.parts import badge, badge_words, clear, label, method_label, row, section
+from saliency_viewer.gui.state import Case, DocumentState
+
+_HINT = "Draw a region and its numbers follow. Space hides the map, the wheel scrolls, F1 lists every key."
+_EMPTY = "No study yet. Drop one on the window, or choose Open."
+_NO_MAPS = "No map yet. Choose a model and press Explain."
+
+
+class ClickRow(QFrame):
+    """A row that can be clicked or chosen with the keyboard."""
+
+    def __init__(self, chosen: bool, click: object) -> None:
+        super().__init__()
+        self._click = click
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        back, line = (theme.ACCENT_DARK + "88", "#35506E") if chosen else ("transparent", "transparent")
+        self.setStyleSheet(
+            f"ClickRow {{ background: {back}; border: 1px solid {line}; border-radius: {theme.RADIUS}px; }}"
+            f"ClickRow:hover, ClickRow:focus {{ border-color: {theme.ACCENT}; }}"
+        )
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """A click chooses."""
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self._choose()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Return and space choose."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self._choose()
+        else:
+            super().keyPressEvent(event)
+
+    def _choose(self) -> None:
+        if callable(self._click):
+            self._click()
+
+
+class StudiesPanel(QScrollArea):
+    """Cases and series with thumbnails, maps with badges."""
+
+    def __init__(self, state: DocumentState, intents: Intents) -> None:
+        super().__init__()
+        self.setObjectName("leftPanel")
+        self.setWidgetResizable(True)
+        self.setFixedWidth(232)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._state, self._intents = state, intents
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(theme.M, theme.L, theme.M, theme.M)
+        column.setSpacing(theme.S)
+        self._cases, self._maps = QVBoxLayout(), QVBoxLayout()
+        self._cases.setSpacing(theme.XS)
+        self._maps.setSpacing(2)
+        column.addWidget(section("Studies"))
+        column.addLayout(self._cases)
+        column.addSpacing(theme.M)
+        column.addWidget(section("Maps of this case"))
+        column.addLayout(self._maps)
+        column.addSpacing(theme.M)
+        column.addWidget(section("Hint"))
+        column.addWidget(label(_HINT, "muted", wraps=True))
+        column.addStretch(1)
+        self.setWidget(inside)
+        state.cases_changed.connect(self._draw_cases)
+        state.regions_changed.connect(self._draw_cases)
+        state.result_changed.connect(self._draw_maps)
+        state.map_changed.connect(self._draw_maps)
+        self._draw_cases()
+        self._draw_maps()
+
+    def _draw_cases(self) -> None:
+        clear(self._cases)
+        if not self._state.cases:
+            self._cases.addWidget(label(_EMPTY, "muted", wraps=True))
+        for position, case in enumerate(self._state.cases):
+            self._cases.addWidget(self._case_row(position, case))
+
+    def _case_row(self, position: int, case: Case) -> QWidget:
+        chosen = position == self._state.current
+        made = ClickRow(chosen, lambda: self._intents.show_case.emit(position))
+        made.setAccessibleName(case.name)
+        words = QVBoxLayout()
+        words.setSpacing(1)
+        words.addWidget(label(case.name))
+        for line in _about(case):
+            words.addWidget(label(line, "muted"))
+        line_up = row(_picture(case), spacing=theme.S + 2)
+        line_up.addLayout(words, 1)
+        line_up.setContentsMargins(theme.S, theme.S, theme.S, theme.S)
+        made.setLayout(line_up)
+        warnings = case.volume.warnings if case.volume is not None else ()
+        made.setToolTip("\n".join(warnings))
+        return made
+
+    def _draw_maps(self) -> None:
+        clear(self._maps)
+        result = self._state.result
+        if result is None or not (result.maps or result.failures):
+            self._maps.addWidget(label(_NO_MAPS, "muted", wraps=True))
+            return
+        shown = self._state.amap
+        for amap in result.maps:
+            tip = amap.validity.text or "The method was applied to this network as it is defined."
+            mark = badge(badge_words(amap.validity), amap.validity.badge, tip)
+            self._maps.addWidget(self._map_row(amap.method, amap is shown, mark))
+        for failure in result.failures:
+            mark = badge("not defined", "not defined", f"{failure.message} {failure.hint}".strip())
+            self._maps.addWidget(self._map_row(failure.method, False, mark))
+
+    def _map_row(self, method: str, chosen: bool, mark: QLabel) -> QWidget:
+        made = ClickRow(chosen, lambda: self._intents.choose_map.emit(method))
+        name = method_label(method)
+        made.setAccessibleName(name)
+        line_up = row(label(name), None, mark)
+        line_up.setContentsMargins(theme.S, 3, theme.XS, 3)
+        made.setLayout(line_up)
+        return made
+
+
+def _about(case: Case) -> tuple[str, str]:
+    series = case.series
+    kind = " · ".join(word for word in (series.modality, series.view) if word) if series is not None else ""
+    count = series.slices if series is not None else 1
+    first = f"{kind or 'image'} · {count} {'image' if count == 1 else 'slices'}"
+    if case.volume is None:
+        return first, "not opened yet"
+    maps = len(case.result.maps) if case.result is not None else 0
+    regions = len(case.regions) if case.regions is not None else 0
+    return first, f"{_count(regions, 'region')} · {_count(maps, 'map')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _picture(case: Case) -> QLabel:
+    made = QLabel()
+    made.setFixedSize(52, 52)
+    made.setStyleSheet("background: black; border-radius: 4px;")
+    if case.thumbnail is not None:
+        grey = np.ascontiguousarray(case.thumbnail)
+        image = QImage(grey.data, grey.shape[1], grey.shape[0], grey.strides[0], QImage.Format.Format_Grayscale8)
+        made.setPixmap(
+            QPixmap.fromImage(image.copy()).scaled(
+                52, 52, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+            )
+        )
+    return made
