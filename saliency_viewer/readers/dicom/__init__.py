@@ -1,0 +1,1 @@
+"""DICOM: headers first, then geometry, then pixels."""
