@@ -21,6 +21,7 @@ from saliency_viewer.spatial import Geometry
 _new_image: Any = nibabel.Nifti1Image  # nibabel declares only a part of its types
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _COMPRESSION = 3
+_RIGID = 1e-4  # of axes at right angles; positions in DICOM are rounded
 _SCANNER, _ALIGNED = 1, 2  # NIfTI's codes for what the coordinates mean
 
 
@@ -70,4 +71,4 @@ def _write(array: NDArray[np.generic], geometry: Geometry, path: Path, descripti
 
 def _is_rigid(geometry: Geometry) -> bool:
     direction = geometry.direction
-    return bool(np.abs(direction.T @ direction - np.eye(3)).max() < 1e-6)
+    return bool(np.abs(direction.T @ direction - np.eye(3)).max() < _RIGID)
