@@ -1,0 +1,52 @@
+"""The empty window: one sentence and two buttons."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from saliency_viewer.gui import theme
+from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.panels.parts import label, row
+from saliency_viewer.gui.state import DocumentState
+
+
+class StartPage(QWidget):
+    """What to do first; while something is read it says what."""
+
+    def __init__(self, state: DocumentState, intents: Intents) -> None:
+        super().__init__()
+        self._state = state
+        self._title = label("Drop a study here, or open the demo", "emptyTitle")
+        self._title.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        words = "DICOM folder, file or zip · NIfTI · NRRD · MHA · PNG · JPEG · session file"
+        kinds = label(words, "soft")
+        kinds.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        chest, brain = QPushButton("Chest demo"), QPushButton("Brain demo")
+        chest.setObjectName("primary")
+        brain.setObjectName("primary")
+        chest.setToolTip("A made-up radiograph with a small classifier: image, prediction, maps and regions")
+        brain.setToolTip("A made-up brain volume with a small classifier: image, prediction, maps and regions")
+        chest.clicked.connect(lambda: intents.open_demo.emit("chest"))
+        brain.clicked.connect(lambda: intents.open_demo.emit("brain"))
+        file, folder = QPushButton("Open file…"), QPushButton("Open folder…")
+        for button, kind in ((file, "file"), (folder, "folder")):
+            button.setObjectName("plain")
+            button.clicked.connect(lambda _=False, kind=kind: intents.open_dialog.emit(kind))
+        self._buttons = (chest, brain, file, folder)
+        column = QVBoxLayout(self)
+        column.setSpacing(theme.L)
+        column.addStretch(2)
+        column.addWidget(self._title)
+        column.addWidget(kinds)
+        column.addLayout(row(None, chest, brain, None, spacing=theme.M))
+        column.addLayout(row(None, file, folder, None, spacing=theme.M))
+        column.addStretch(3)
+        state.compute_changed.connect(self.refresh)
+
+    def refresh(self) -> None:
+        """Read the state."""
+        loading = self._state.loading
+        self._title.setText(f"{loading}…" if loading else "Drop a study here, or open the demo")
+        for button in self._buttons:
+            button.setEnabled(not loading)
