@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from saliency_viewer.domain import RegionSet
 from saliency_viewer.exporters import write_labels, write_volume
 from saliency_viewer.runtime.files import make_folder, write_error
 from saliency_viewer.runtime.resources import resource_path
+from saliency_viewer.spatial import Geometry
+
+if TYPE_CHECKING:
+    from saliency_viewer.phantoms import Phantom
 
 DEMO_SEED = 20
 KINDS = ("chest", "brain")
@@ -32,15 +37,26 @@ def write_demo(folder: Path, seed: int = DEMO_SEED) -> list[Path]:
     written = [folder / "chest" / "study", folder / "brain" / "study", nifti]
     for kind, phantom in (("chest", chest), ("brain", brain)):
         truth = folder / kind / "regions.nii.gz"
-        written.append(write_labels(painted_labels(phantom.regions), phantom.volume.geometry, truth))
+        grid = _grid_as_read(folder / kind / "study", phantom)
+        written.append(write_labels(painted_labels(phantom.regions), grid, truth))
         written.append(_copy_model(kind, folder / kind / "model"))
     return written
 
 
+def _grid_as_read(study: Path, phantom: Phantom) -> Geometry:
+    """The grid that the truth must lie on: a radiograph has no place in the patient, so its reader chooses one."""
+    if not phantom.volume.geometry.is_planar:
+        return phantom.volume.geometry
+    from saliency_viewer.readers import open_study
+
+    return open_study(study).choose().load().geometry
+
+
 def painted_labels(regions: RegionSet) -> NDArray[np.int32]:
-    """Labels 1..n in which a later region covers an earlier one: a lesion lies on its lung, not beside it."""
+    """Labels 1..n in the regions' order; where two meet the smaller one counts: a lesion lies on its lung."""
     labels = np.zeros(regions.geometry.shape, dtype=np.int32)
-    for label, region in enumerate(regions.regions, start=1):
+    numbered = enumerate(regions.regions, start=1)
+    for label, region in sorted(numbered, key=lambda item: -item[1].voxels):
         labels[region.box][region.patch] = label
     return labels
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest
+from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest, Region, RegionSet
 from saliency_viewer.pipeline import Services, run_plan, write_demo
 from saliency_viewer.pipeline.demo import painted_labels
 from saliency_viewer.readers import load_regions, open_study
+from saliency_viewer.spatial import Geometry
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +64,12 @@ def test_the_demo_model_is_right_about_the_demo_study(demo: Path, kind: str, lab
     assert not result.maps[0].is_empty()
 
 
-def test_a_later_region_covers_an_earlier_one() -> None:
-    from saliency_viewer.domain import Region, RegionSet
-    from saliency_viewer.spatial import Geometry
-
+@pytest.mark.parametrize("order", [("lung", "lesion"), ("lesion", "lung")])
+def test_where_two_regions_meet_the_smaller_one_counts(order: tuple[str, str]) -> None:
     geometry = Geometry.from_spacing((1, 4, 4))
-    lung, lesion = np.ones((1, 4, 4), dtype=bool), np.zeros((1, 4, 4), dtype=bool)
-    lesion[0, 1, 1] = True
-    regions = RegionSet(geometry, (Region.from_mask("lung", "#000", lung), Region.from_mask("lesion", "#111", lesion)))
+    masks = {"lung": np.ones((1, 4, 4), dtype=bool), "lesion": np.zeros((1, 4, 4), dtype=bool)}
+    masks["lesion"][0, 1, 1] = True
+    regions = RegionSet(geometry, tuple(Region.from_mask(name, "#000000", masks[name]) for name in order))
     labels = painted_labels(regions)
-    assert labels[0, 1, 1] == 2
-    assert np.count_nonzero(labels == 1) == 15
+    assert labels[0, 1, 1] == order.index("lesion") + 1
+    assert np.count_nonzero(labels == order.index("lung") + 1) == 15
