@@ -9,7 +9,6 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from saliency_viewer.domain import StatisticRow
-from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.parts import card, label, method_label
 from saliency_viewer.gui.state import DocumentState

@@ -1,0 +1,149 @@
+"""Which dialog opens for which wish or fact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
+
+from saliency_viewer.domain import RESEARCH_NOTICE
+from saliency_viewer.errors import UserError
+from saliency_viewer.gui.dialogs.batch import BatchDialog
+from saliency_viewer.gui.dialogs.cheat_sheet import CheatSheet
+from saliency_viewer.gui.dialogs.export import ExportDialog
+from saliency_viewer.gui.dialogs.message import MessageDialog, error_dialog
+from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.saving import Saving
+from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.session import SUFFIX, discard_recovery, load_settings, recoverable, save_settings
+
+_MASKS = "Label maps (*.nii *.nii.gz *.nrrd *.png);;All files (*)"
+
+
+class Desk(QObject):
+    """Opens dialogs; every one of them is modal to the window and none blocks its event loop."""
+
+    def __init__(self, state: DocumentState, intents: Intents, saving: Saving, window: QWidget) -> None:
+        super().__init__(window)
+        self._state, self._intents, self._saving, self._window = state, intents, saving, window
+        state.problem.connect(self.tell)
+        intents.open_dialog.connect(self._open)
+        intents.choose_model_dialog.connect(lambda: self._folder("Model package", intents.choose_model.emit))
+        intents.save.connect(self.save)
+        intents.save_as.connect(self.save_as)
+        intents.export_dialog.connect(self._export)
+        intents.batch_dialog.connect(lambda: self._show(BatchDialog(window, state.model_path)))
+        intents.cheat_sheet.connect(lambda: self._show(CheatSheet(window)))
+        intents.import_regions_dialog.connect(lambda: self._file("Regions", _MASKS, intents.import_regions.emit))
+        intents.export_regions_dialog.connect(self._export_regions)
+
+    def tell(self, error: UserError) -> None:
+        """Show an error."""
+        self._show(error_dialog(self._window, error))
+
+    def first_run(self) -> None:
+        """The research-use notice, once; then work that a crash left behind."""
+        if load_settings().notice_accepted:
+            self.offer_recovery()
+            return
+
+        def accept() -> None:
+            save_settings(replace(load_settings(), notice_accepted=True))
+            self.offer_recovery()
+
+        hint = "The program shows what a model did with an image. It must not be used to decide about a patient."
+        self._ask("Research use only", RESEARCH_NOTICE, hint, ("I understand", accept))
+
+    def offer_recovery(self) -> None:
+        """Ask about autosaved work of a program that did not end by itself."""
+        found = recoverable()
+        if not found:
+            return
+        newest = found[0]
+
+        def discard() -> None:
+            for one in found:
+                discard_recovery(one)
+
+        self._ask(
+            "Recover your work?",
+            "The program ended unexpectedly the last time, and your work was kept.",
+            "Recovering opens the image, regions and maps as they were at the last autosave.",
+            ("Recover", lambda: self._intents.open_paths.emit([str(newest.path)])),
+            ("Not now", None),
+            ("Delete it", discard),
+        )
+
+    def ask_to_close(self, close: Callable[[], None]) -> None:
+        """There is unsaved work."""
+        self._ask(
+            "Close without saving?",
+            "There are regions or maps that were not saved.",
+            "Save keeps the image reference, model, maps and regions in one session file.",
+            ("Save…", self.save),
+            ("Close without saving", close),
+            ("Cancel", None),
+        )
+
+    def save(self) -> None:
+        """Save under the known name, else ask for one."""
+        if self._saving.path is not None:
+            self._saving.save(self._saving.path)
+        else:
+            self.save_as()
+
+    def save_as(self) -> None:
+        """Ask for a name."""
+        if self._state.case is None:
+            self.tell(UserError("There is nothing to save yet.", "Open a study first."))
+            return
+        self._save_name("Save session", f"Session (*{SUFFIX})", SUFFIX, lambda p: self._saving.save(Path(p)))
+
+    def _export(self) -> None:
+        if not self._state.maps:
+            self.tell(UserError("There is no map to export.", "Choose a method and compute its map first."))
+            return
+        self._show(ExportDialog(self._window, self._intents))
+
+    def _export_regions(self) -> None:
+        self._save_name("Export regions", "NIfTI (*.nii.gz)", ".nii.gz", self._intents.export_regions.emit)
+
+    def _open(self, kind: str) -> None:
+        take = self._intents.open_paths.emit
+        if kind == "folder":
+            self._folder("Open a folder", lambda path: take([path]))
+        else:
+            self._file("Open", "All files (*)", lambda path: take([path]))
+
+    def _folder(self, title: str, take: Callable[[str], None]) -> None:
+        self._pick(title, QFileDialog.FileMode.Directory, "", take)
+
+    def _file(self, title: str, kinds: str, take: Callable[[str], None]) -> None:
+        self._pick(title, QFileDialog.FileMode.ExistingFile, kinds, take)
+
+    def _pick(self, title: str, mode: QFileDialog.FileMode, kinds: str, take: Callable[[str], None]) -> None:
+        dialog = QFileDialog(self._window, title)
+        dialog.setFileMode(mode)
+        if kinds:
+            dialog.setNameFilter(kinds)
+        dialog.fileSelected.connect(take)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _save_name(self, title: str, kinds: str, suffix: str, take: Callable[[str], None]) -> None:
+        dialog = QFileDialog(self._window, title)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilter(kinds)
+        dialog.fileSelected.connect(lambda path: take(path if path.endswith(suffix) else path + suffix))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _ask(self, title: str, text: str, hint: str, *choices: tuple[str, Callable[[], None] | None]) -> None:
+        self._show(MessageDialog(self._window, title, text, hint, "", *choices))
+
+    def _show(self, dialog: QDialog) -> None:
+        dialog.setWindowModality(dialog.windowModality().WindowModal)
+        dialog.show()

@@ -1,0 +1,156 @@
+"""The main window: puts the parts together and holds no state of its own."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from saliency_viewer.gui import theme
+from saliency_viewer.gui.actions import make_actions
+from saliency_viewer.gui.analysis import Analysis
+from saliency_viewer.gui.desk import Desk
+from saliency_viewer.gui.editing import Editing
+from saliency_viewer.gui.files import FilePool
+from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.opening import Opening
+from saliency_viewer.gui.panels.bars import BottomBar, StatusLine, TopBar
+from saliency_viewer.gui.panels.evidence import EvidencePanel
+from saliency_viewer.gui.panels.methods import MethodsPanel
+from saliency_viewer.gui.panels.model import ModelPanel
+from saliency_viewer.gui.panels.regions import RegionsPanel
+from saliency_viewer.gui.panels.start import StartPage
+from saliency_viewer.gui.panels.studies import StudiesPanel
+from saliency_viewer.gui.saving import Saving
+from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.gui.viewports import ViewGrid
+from saliency_viewer.gui.worker import ComputeWorker
+from saliency_viewer.session import Autosave
+
+_SIZE = (1600, 1000)
+_RIGHT_WIDTH = 384
+
+
+class MainWindow(QMainWindow):
+    """Assembles state, controllers and panels.
+
+    ``worker`` and ``autosave`` can be given for tests; the worker is started by :meth:`start`.
+    """
+
+    def __init__(self, worker: ComputeWorker | None = None, autosave: Autosave | None = None) -> None:
+        super().__init__()
+        self.setWindowTitle("Saliency Viewer")
+        self.resize(*_SIZE)
+        self.setAcceptDrops(True)
+        self.state, self.intents = DocumentState(self), Intents(self)
+        self.pool = FilePool(self)
+        self.worker = worker or ComputeWorker()
+        self.worker.setParent(self)
+        self.editing = Editing(self.state, self.intents, self)
+        self.opening = Opening(self.state, self.intents, self.pool, self.editing, self)
+        self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self)
+        self.saving = Saving(self.state, self.intents, self.pool, autosave or Autosave(), self)
+        self.desk = Desk(self.state, self.intents, self.saving, self)
+        self.actions_by_id = make_actions(self, self.intents)
+        self.setCentralWidget(self._assemble())
+        self.intents.close.connect(self.close)
+        self.state.saved_changed.connect(lambda: self.setWindowModified(self.state.modified))
+        self.state.volume_changed.connect(self._show_images)
+
+    def start(self) -> None:
+        """Start the compute process; it imports what it needs while the user looks round."""
+        self.worker.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything asked for is still being read, computed or measured."""
+        return self.pool.busy or self.analysis.busy or self.opening.wants_to_explain
+
+    def _assemble(self) -> QWidget:
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        self.studies = StudiesPanel(self.state, self.intents)
+        middle.addWidget(self.studies)
+        middle.addWidget(self._centre(), 1)
+        middle.addWidget(self._right())
+        column.addWidget(TopBar(self.state, self.actions_by_id))
+        column.addLayout(middle, 1)
+        self.status = StatusLine(self.state)
+        column.addWidget(self.status)
+        return whole
+
+    def _centre(self) -> QWidget:
+        self.viewports = ViewGrid(self.state, self.intents)
+        images = QWidget()
+        column = QVBoxLayout(images)
+        column.setContentsMargins(theme.S - 2, theme.S - 2, theme.S - 2, theme.S - 2)
+        column.setSpacing(theme.S - 2)
+        column.addWidget(self.viewports, 1)
+        self.bottom = BottomBar(self.state, self.intents)
+        column.addWidget(self.bottom)
+        self._pages = QStackedWidget()
+        self._pages.setObjectName("centre")
+        self._pages.addWidget(StartPage(self.state, self.intents))
+        self._pages.addWidget(images)
+        return self._pages
+
+    def _right(self) -> QWidget:
+        area = QScrollArea()
+        area.setObjectName("rightPanel")
+        area.setWidgetResizable(True)
+        area.setFixedWidth(_RIGHT_WIDTH)
+        area.setHorizontalScrollBarPolicy(area.horizontalScrollBarPolicy().ScrollBarAlwaysOff)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
+        column.setSpacing(theme.S + 2)
+        self.model = ModelPanel(self.state, self.intents)
+        self.methods = MethodsPanel(self.state, self.intents)
+        self.regions = RegionsPanel(self.state, self.intents)
+        self.evidence = EvidencePanel(self.state, self.intents)
+        for panel in (self.model, self.methods, self.evidence, self.regions):
+            column.addWidget(panel)
+        column.addStretch(1)
+        area.setWidget(inside)
+        return area
+
+    def _show_images(self) -> None:
+        self._pages.setCurrentIndex(1 if self.state.volume is not None else 0)
+
+    # Qt's events
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Files are welcome."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        """Open what was dropped."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.intents.open_paths.emit(paths)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        """Ask about unsaved work; else end thread, pool and process."""
+        if self.state.modified:
+            event.ignore()
+            self.desk.ask_to_close(self.close_anyway)
+            return
+        self.end()
+        event.accept()
+
+    def close_anyway(self) -> None:
+        """Close without saving."""
+        self.state.touch(False)
+        QTimer.singleShot(0, self.close)
+
+    def end(self) -> None:
+        """Stop everything that runs beside the window."""
+        self.pool.close()
+        self.saving.forget()
+        self.worker.close()
