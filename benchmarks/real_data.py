@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 METHODS = ("gradient", "grad-cam", "integrated-gradients", "lrp-epsilon-plus")
-AFFINE_TOLERANCE = 1e-4
+# SimpleITK steps along the slices' normal; positions in the oblique MR series are rounded and leave it a little.
+AFFINE_TOLERANCE = {"ct": 1e-4, "mr": 5e-3, "hippocampus": 1e-4}  # mm
 FRACTION_TOLERANCE = 1e-5  # six significant digits in the CSV
 
 
@@ -99,7 +100,7 @@ def _affine_cell(case: Case, out: Path) -> str:
     exported = nibabel.load(next(out.glob("*/*/*.nii.gz"))).affine
     # Compared as sets of corner points, since an exporter may choose another axis order.
     worst = _corner_distance(exported, nibabel.load(next(out.glob("*/*/*.nii.gz"))).shape, *reference)
-    if worst > AFFINE_TOLERANCE:
+    if worst > AFFINE_TOLERANCE[case.kind]:
         raise SystemExit(f"{case.kind}: the affine is {worst} mm off")
     return f"{worst:.1e}"
 

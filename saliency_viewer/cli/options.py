@@ -21,19 +21,28 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="UID|NUMBER", help="series of the study (default: the largest)")
     parser.add_argument(
         "--method",
-        action="append",
+        "--methods",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="ID",
-        help=f"method, repeatable (default: {DEFAULT_METHOD})",
+        help=f"one or more methods (default: {DEFAULT_METHOD})",
     )
-    parser.add_argument("--methods", nargs="+", default=[], metavar="ID", help="several methods at once")
     parser.add_argument("--target", metavar="CLASS", help="class to explain (default: the model's, else the predicted)")
     parser.add_argument("--layer", metavar="NAME", help="layer of layer methods (default: the model's, else found)")
     parser.add_argument("--baseline", metavar="NAME", help="minimum, zero, blur or mean (default: the model's)")
     parser.add_argument(
-        "--set", action="append", default=[], dest="settings", metavar="ID.parameter=value", help="a method's parameter"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        dest="settings",
+        metavar="ID.parameter=value",
+        help="parameters of methods",
     )
-    parser.add_argument("--regions", action="append", default=[], metavar="FILE", help="label map; may be repeated")
+    parser.add_argument(
+        "--regions", nargs="+", action="extend", default=[], metavar="FILE", help="one or more label maps"
+    )
     parser.add_argument(
         "--slices", "--key_slices", type=whole_numbers, default=(), metavar="40,50,60", help="key slices, from 0"
     )
@@ -48,7 +57,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
 def make_plan(options: argparse.Namespace, image: str) -> AnalysisPlan:
     """The plan that the options describe; raises :class:`UserError` for an unknown method or parameter."""
-    wanted = [*options.method, *options.methods] or [DEFAULT_METHOD]
+    wanted = options.method or [DEFAULT_METHOD]
     return AnalysisPlan(
         image=ImageReference(image, options.series),
         model=options.model,

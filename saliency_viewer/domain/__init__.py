@@ -1,5 +1,6 @@
 """The things the program talks about, as frozen dataclasses: no files, no torch, no Qt."""
 
+from saliency_viewer.domain.label_table import LabelTable, label_map
 from saliency_viewer.domain.maps import AttributionMap, Provenance, Validity
 from saliency_viewer.domain.model_card import ExplainSpec, InputSpec, ModelCard, OutputSpec
 from saliency_viewer.domain.notice import RESEARCH_NOTICE
@@ -26,6 +27,7 @@ __all__ = [
     "Identity",
     "ImageReference",
     "InputSpec",
+    "LabelTable",
     "MethodFailure",
     "MethodRequest",
     "ModelCard",
@@ -43,6 +45,7 @@ __all__ = [
     "Validity",
     "Volume",
     "Window",
+    "label_map",
     "parameter",
     "parameter_specs",
     "regions_from_labels",

@@ -3,7 +3,7 @@
 from saliency_viewer.exporters.identity import case_identifier, keyed_digest, safe_name
 from saliency_viewer.exporters.manifest import file_sha256, library_versions, write_manifest
 from saliency_viewer.exporters.maps import export_maps
-from saliency_viewer.exporters.nifti import write_labels, write_map_nifti, write_regions, write_volume
+from saliency_viewer.exporters.nifti import write_map_nifti, write_regions, write_volume
 from saliency_viewer.exporters.pictures import write_png, write_summary_plot
 from saliency_viewer.exporters.statistics import as_written, read_statistics, write_statistics
 
@@ -16,7 +16,6 @@ __all__ = [
     "library_versions",
     "read_statistics",
     "safe_name",
-    "write_labels",
     "write_manifest",
     "write_map_nifti",
     "write_png",

@@ -14,7 +14,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import AttributionMap, RegionSet, Volume
+from saliency_viewer.domain import AttributionMap, RegionSet, Volume, label_map
 from saliency_viewer.runtime.files import write_bytes
 from saliency_viewer.spatial import Geometry
 
@@ -22,6 +22,7 @@ _new_image: Any = nibabel.Nifti1Image  # nibabel declares only a part of its typ
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _COMPRESSION = 3
 _RIGID = 1e-4  # of axes at right angles; positions in DICOM are rounded
+_COMMENT = 6  # NIfTI's code of a header extension that holds text
 _SCANNER, _ALIGNED = 1, 2  # NIfTI's codes for what the coordinates mean
 
 
@@ -31,20 +32,18 @@ def write_map_nifti(amap: AttributionMap, path: Path) -> Path:
 
 
 def write_regions(regions: RegionSet, path: Path) -> Path:
-    """Write labels 1..n in the regions' order; raises :class:`UserError` when regions overlap."""
-    labels = regions.mask()
-    small = np.uint8 if len(regions) < 256 else np.int32
-    return _write(labels.astype(small), regions.geometry, path, "regions")
+    """Write a label map whose header says which labels make up each region, so that overlaps and names come back.
+
+    Labels are 1..n in the regions' order; see :func:`~saliency_viewer.domain.label_map` for overlapping ones.
+    """
+    labels, table = label_map(regions)
+    small = np.uint8 if labels.max(initial=0) < 256 else np.int32
+    return _write(labels.astype(small), regions.geometry, path, "regions", table.to_json())
 
 
 def write_volume(volume: Volume, path: Path) -> Path:
     """Write an image's modality values; their type stays where NIfTI has it."""
     return _write(np.asarray(volume.array), volume.geometry, path, "image")
-
-
-def write_labels(labels: NDArray[np.integer], geometry: Geometry, path: Path) -> Path:
-    """Write a label map (slice, row, column) of at most 255 labels."""
-    return _write(labels.astype(np.uint8), geometry, path, "regions")
 
 
 def ras_affine(geometry: Geometry) -> NDArray[np.float64]:
@@ -53,7 +52,7 @@ def ras_affine(geometry: Geometry) -> NDArray[np.float64]:
     return np.asarray(_LPS_TO_RAS @ reversed_axes)
 
 
-def _write(array: NDArray[np.generic], geometry: Geometry, path: Path, description: str) -> Path:
+def _write(array: NDArray[np.generic], geometry: Geometry, path: Path, description: str, comment: str = "") -> Path:
     affine = ras_affine(geometry)
     image = _new_image(array.transpose(2, 1, 0), affine)
     code = _SCANNER if geometry.oriented else _ALIGNED
@@ -64,6 +63,8 @@ def _write(array: NDArray[np.generic], geometry: Geometry, path: Path, descripti
         image.header["qform_code"] = 0  # a quaternion cannot hold the shear of a tilted grid
     image.header.set_xyzt_units("unknown" if geometry.calibration == "none" else "mm")
     image.header["descrip"] = description.encode()[:79]
+    if comment:
+        image.header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, comment.encode()))
     # Without time stamp and file name in the gzip header the same map gives the same bytes.
     write_bytes(path, gzip.compress(image.to_bytes(), _COMPRESSION, mtime=0))
     return path

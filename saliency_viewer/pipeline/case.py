@@ -46,8 +46,8 @@ class CaseOutcome:
 
 def measure_case(result: AnalysisResult, regions: RegionSet | None, fields: CaseFields) -> tuple[StatisticRow, ...]:
     """Region statistics of every map, with the columns that say which case and which answer it was."""
-    if regions is None or not len(regions):
-        return ()
+    # Without regions the whole image still has its numbers, which the cohort plots are drawn from.
+    drawn = regions if regions is not None else RegionSet(result.volume.geometry)
     return tuple(
         replace(
             row,
@@ -61,7 +61,7 @@ def measure_case(result: AnalysisResult, regions: RegionSet | None, fields: Case
             model=result.card.name,
         )
         for amap in result.maps
-        for row in region_statistics(amap, regions)
+        for row in region_statistics(amap, drawn)
     )
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from saliency_viewer.domain import RegionSet
-from saliency_viewer.exporters import write_labels, write_volume
+from saliency_viewer.exporters import write_regions, write_volume
 from saliency_viewer.runtime.files import make_folder, write_error
 from saliency_viewer.runtime.resources import resource_path
 from saliency_viewer.spatial import Geometry
@@ -38,7 +35,7 @@ def write_demo(folder: Path, seed: int = DEMO_SEED) -> list[Path]:
     for kind, phantom in (("chest", chest), ("brain", brain)):
         truth = folder / kind / "regions.nii.gz"
         grid = _grid_as_read(folder / kind / "study", phantom)
-        written.append(write_labels(painted_labels(phantom.regions), grid, truth))
+        written.append(write_regions(replace(phantom.regions, geometry=grid), truth))
         written.append(_copy_model(kind, folder / kind / "model"))
     return written
 
@@ -50,15 +47,6 @@ def _grid_as_read(study: Path, phantom: Phantom) -> Geometry:
     from saliency_viewer.readers import open_study
 
     return open_study(study).choose().load().geometry
-
-
-def painted_labels(regions: RegionSet) -> NDArray[np.int32]:
-    """Labels 1..n in the regions' order; where two meet the smaller one counts: a lesion lies on its lung."""
-    labels = np.zeros(regions.geometry.shape, dtype=np.int32)
-    numbered = enumerate(regions.regions, start=1)
-    for label, region in sorted(numbered, key=lambda item: -item[1].voxels):
-        labels[region.box][region.patch] = label
-    return labels
 
 
 def _copy_model(kind: str, target: Path) -> Path:

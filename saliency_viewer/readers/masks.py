@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import RegionSet, regions_from_labels
+from saliency_viewer.domain import LabelTable, RegionSet, regions_from_labels
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.itk import ItkReader, itk_array, itk_geometry
-from saliency_viewer.readers.nifti import NiftiReader, nifti_array, nifti_geometry
+from saliency_viewer.readers.nifti import NiftiReader, nifti_array, nifti_geometry, nifti_header
 from saliency_viewer.readers.raster import RasterReader, luminance, picture_array
 from saliency_viewer.spatial import Geometry, require_same_grid
 
@@ -29,15 +30,11 @@ def load_regions(path: str | Path, geometry: Geometry) -> RegionSet:
     if not place.is_file():
         raise UserError("There is no such mask file.", "Check the path.")
     if NiftiReader().accepts(place):
-        import nibabel
-
-        try:
-            found, _ = nifti_geometry(nibabel.load(place))
-        except (OSError, nibabel.filebasedimages.ImageFileError) as error:
-            raise UserError(
-                "The mask is no readable NIfTI file.", "Copy it again from its source.", type(error).__name__
-            ) from error
-        values = _onto(nifti_array(place), found, geometry)
+        image = nifti_header(place)
+        values = _onto(nifti_array(place), nifti_geometry(image)[0], geometry)
+        table = _table(image)
+        if table is not None:
+            return table.regions(values.astype(np.int32), geometry)
     elif ItkReader().accepts(place):
         values = _onto(itk_array(place), itk_geometry(place), geometry)
     elif RasterReader().accepts(place):
@@ -45,6 +42,13 @@ def load_regions(path: str | Path, geometry: Geometry) -> RegionSet:
     else:
         raise UserError("The mask is of no known format.", "Use NIfTI, NRRD, MHA or PNG.")
     return _regions(values, geometry)
+
+
+def _table(image: Any) -> LabelTable | None:
+    """The table that our own exporter writes into the header, with the regions' names."""
+    texts = [extension.get_content() for extension in image.header.extensions]
+    decoded = (item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in texts)
+    return next((table for table in map(LabelTable.from_json, decoded) if table is not None), None)
 
 
 def _picture(path: Path, geometry: Geometry) -> NDArray[np.generic]:

@@ -31,7 +31,7 @@ class NiftiReader:
 
     def open(self, path: Path, context: RunContext) -> Study:
         """One series; of a 4D file the first volume."""
-        image = _load_header(path)
+        image = nifti_header(path)
         geometry, warnings = nifti_geometry(image)
         if image.ndim > 3 and image.shape[3] > 1:
             warnings += (f"The file holds {image.shape[3]} volumes; the first one is shown.",)
@@ -46,7 +46,8 @@ class NiftiReader:
         )
 
 
-def _load_header(path: Path) -> Any:
+def nifti_header(path: Path) -> Any:
+    """The opened image, pixels unread; raises :class:`UserError` when it is no volume."""
     import nibabel
 
     try:
@@ -88,7 +89,7 @@ def _sizes(header: Any) -> list[float]:
 
 def nifti_array(path: Path) -> NDArray[np.generic]:
     """(slice, row, column) values, scaled as the header says, native integers where it does not scale."""
-    image = _load_header(path)
+    image = nifti_header(path)
     try:
         data = np.asanyarray(image.dataobj)
     except Exception as error:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import pytest
 import SimpleITK
 
-from saliency_viewer.domain import AnalysisResult, RegionSet
-from saliency_viewer.errors import UserError
+from saliency_viewer.domain import AnalysisResult, Region, RegionSet
 from saliency_viewer.exporters import write_map_nifti, write_regions, write_volume
+from saliency_viewer.readers import load_regions
 from saliency_viewer.spatial import Geometry
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
@@ -69,11 +68,23 @@ def test_regions_become_labels_in_their_order(regions: RegionSet, tmp_path: Path
         np.testing.assert_array_equal(data == label, regions.mask(name).astype(bool))
 
 
-def test_overlapping_regions_are_refused(regions: RegionSet, tmp_path: Path) -> None:
-    twin = dataclasses.replace(regions.regions[0], name="twin")
-    with pytest.raises(UserError, match="overlaps"):
-        write_regions(regions.with_region(twin), tmp_path / "regions.nii.gz")
-    assert not list(tmp_path.iterdir())
+def test_overlapping_regions_come_back_whole_and_named(tmp_path: Path) -> None:
+    shape = (1, 6, 6)
+    lung, lesion, heart = (np.zeros(shape, dtype=bool) for _ in range(3))
+    lung[0, :4], lesion[0, 1, 1:3], heart[0, 3:, 3:] = True, True, True
+    geometry = Geometry.from_spacing(shape)
+    masks = {"left lung": lung, "lesion": lesion, "heart": heart}
+    regions = RegionSet(
+        geometry, tuple(Region.from_mask(n, c, m) for (n, m), c in zip(masks.items(), "abc", strict=True))
+    )
+    path = write_regions(regions, tmp_path / "regions.nii.gz")
+    labels = np.asarray(nibabel.load(path).dataobj).transpose(2, 1, 0)
+    assert np.all(labels[lesion] == 2), "a region inside another one keeps its own label for other programs"
+    assert np.array_equal(labels > 0, lung | lesion | heart)
+    again = load_regions(path, geometry)
+    assert again.names == tuple(masks)
+    for name, mask in masks.items():
+        assert np.array_equal(again.mask(name) == 1, mask)
 
 
 def test_a_volume_keeps_its_values_and_type(result: AnalysisResult, tmp_path: Path) -> None:
