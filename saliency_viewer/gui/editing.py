@@ -137,7 +137,13 @@ class Editing(QObject):
                 merged.free_name(region.name), merged.next_colour(), region.origin, region.patch, region.locked
             )
             merged = merged.with_region(named)
-        self._edit(lambda used: used.replace_all(merged, "import regions"))
+        case = self._state.case
+        if case is not None and not len(editor.regions) and not editor.can_undo:
+            # Nothing was drawn yet, so there is nothing to come back to.
+            case.editor = RegionEditor(merged)
+            self._state.touch_regions()
+        else:
+            self._edit(lambda used: used.replace_all(merged, "import regions"))
         if self._state.view.region is None and len(merged):
             self._state.change_view(region=merged.names[0])
 

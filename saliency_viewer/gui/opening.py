@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject
 
+import saliency_viewer
 from saliency_viewer.domain import AnalysisResult, ImageReference, ModelCard, Prediction, RegionSet, Series, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.editing import Editing
@@ -19,6 +18,8 @@ from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.state import Case, DocumentState, View
 from saliency_viewer.regions import RegionEditor
+from saliency_viewer.runtime.files import write_text
+from saliency_viewer.runtime.folders import state_folder
 from saliency_viewer.session import SUFFIX, Document, load_session
 
 _THUMBNAIL = 52  # pixels
@@ -66,18 +67,15 @@ def read_card(path: str) -> ModelCard:
 
 
 def make_demo(kind: str) -> Path:
-    """Write the demo's files into a folder of the system's temporary files; returns the folder of ``kind``."""
+    """Write the demo's files into the user's state folder, once for each version; returns the folder of ``kind``."""
     from saliency_viewer.pipeline import write_demo
 
-    folder = Path(tempfile.gettempdir()) / f"saliency-viewer-demo-{_user()}"
-    marker = folder / kind / "model" / "model.toml"
+    folder = state_folder() / f"demo-{saliency_viewer.__version__}"
+    marker = folder / "complete"
     if not marker.exists():
         write_demo(folder)
+        write_text(marker, "")
     return folder / kind
-
-
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
 def _spoken(identifier: str) -> str:

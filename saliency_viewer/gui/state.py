@@ -134,7 +134,7 @@ class DocumentState(QObject):
     def amap(self) -> AttributionMap | None:
         """The chosen map, else the first."""
         chosen = [one for one in self.maps if one.method == self.view.method]
-        return (chosen or [*self.maps, None])[0]
+        return next(iter((*chosen, *self.maps)), None)
 
     @property
     def regions(self) -> RegionSet | None:

@@ -98,7 +98,8 @@ QSlider::handle:horizontal {{ width: 13px; height: 13px; margin: -5px 0; border-
 QSlider::sub-page:horizontal:disabled {{ background: {LINE}; }}
 QSlider::handle:horizontal:disabled {{ background: #566070; }}
 QTableWidget {{ background: transparent; border: none; gridline-color: {LINE}; }}
-QTableWidget::item {{ border-bottom: 1px solid {LINE}; padding: 0 4px; }}
+QTableWidget {{ font-size: 12px; }}
+QTableWidget::item {{ border-bottom: 1px solid {LINE}; padding: 0 2px; }}
 QTableWidget::item:selected {{ background: {ACCENT_DARK}; color: {TEXT}; }}
 QHeaderView, QHeaderView::section {{ background: transparent; border: none; color: {MUTED}; font-size: 11px; }}
 QSplitter::handle {{ background: {LINE}; }}

@@ -160,8 +160,12 @@ class ViewGrid(QWidget):
             view.set_title(cell.title, said, "", "")
             return
         title = cell.title if self._volume_is_flat else f"{cell.title} · {method_label(amap.method)}"
-        kind = amap.validity.badge if amap.target_is_predicted else "failed"
-        words = badge_words(amap.validity) if amap.target_is_predicted else "not the predicted class"
+        kind: str = amap.validity.badge
+        words = badge_words(amap)
+        if amap.residual is not None:
+            words = f"residual {words}"
+        if not amap.target_is_predicted:
+            kind, words = "failed", "not the predicted class"
         view.set_title(title, target_words(amap), words, kind)
 
     @property

@@ -28,7 +28,7 @@ from saliency_viewer.gui.worker import ComputeWorker
 from saliency_viewer.session import Autosave
 
 _SIZE = (1600, 1000)
-_RIGHT_WIDTH = 384
+_RIGHT_WIDTH = 404
 
 
 class MainWindow(QMainWindow):
@@ -39,7 +39,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self, worker: ComputeWorker | None = None, autosave: Autosave | None = None) -> None:
         super().__init__()
-        self.setWindowTitle("Saliency Viewer")
+        self.setWindowTitle("Saliency Viewer[*]")
         self.resize(*_SIZE)
         self.setAcceptDrops(True)
         self.state, self.intents = DocumentState(self), Intents(self)

@@ -30,6 +30,7 @@ class TopBar(QWidget):
         self.setFixedHeight(48)
         self._state, self._actions = state, actions
         self._pill = label("", "pill")
+        self._pill.setFixedHeight(26)
         self._layout_button = _tool(actions["layout"])
         self._layout_button.setObjectName("pill")
         line = row(label("Saliency Viewer", "appName"), theme.S, spacing=theme.XS)
@@ -171,6 +172,7 @@ def _tool(action: QAction, name: str = "") -> QToolButton:
 def _group(actions: list[QAction]) -> QFrame:
     frame = QFrame()
     frame.setObjectName("toolGroup")
+    frame.setFixedHeight(36)
     line = row(*(_tool(action) for action in actions), spacing=2)
     line.setContentsMargins(3, 3, 3, 3)
     frame.setLayout(line)

@@ -100,7 +100,7 @@ class EvidencePanel(QWidget):
         table.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         header = table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setMinimumSectionSize(40)
+        header.setMinimumSectionSize(30)
         table.verticalHeader().setDefaultSectionSize(26)
         for k, column in enumerate(COLUMNS, start=1):
             head = table.horizontalHeaderItem(k)

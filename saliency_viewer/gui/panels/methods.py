@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QFormLayout,
     QLineEdit,
@@ -20,7 +19,7 @@ from saliency_viewer.gui import theme
 from saliency_viewer.gui.analysis import FIRST_METHODS, Wish
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.parameters import ParameterForm
-from saliency_viewer.gui.panels.parts import card, label, row
+from saliency_viewer.gui.panels.parts import TickBox, card, label, row
 from saliency_viewer.gui.state import DocumentState
 
 _SHOWN_FIRST = (*FIRST_METHODS, "lrp-epsilon-plus", "smooth-grad")
@@ -33,7 +32,7 @@ class MethodRow(QWidget):
     def __init__(self, method: Method) -> None:
         super().__init__()
         self.method = method
-        self.check = QCheckBox(method.label)
+        self.check = TickBox(method.label)
         self.check.setChecked(method.id in FIRST_METHODS)
         self.check.setToolTip(f"{method.summary}\n{method.reference}")
         self.form = ParameterForm(parameter_specs(method.Parameters))
@@ -77,9 +76,9 @@ class MethodsPanel(QWidget):
         self._more = self._fold(f"{len(METHODS) - len(_SHOWN_FIRST)} more methods")
         self._more.clicked.connect(self._show_more)
         self._options = self._fold("Target, layer, slices, seed")
-        self._options.clicked.connect(lambda: self._plan.setVisible(self._plan.isHidden()))
         inside.addLayout(row(self._more, None, self._options))
         self._plan = self._plan_form()
+        self._options.clicked.connect(lambda: self._plan.setVisible(self._plan.isHidden()))
         inside.addWidget(self._plan)
         self._explain, self._cancel = QPushButton("Explain"), QPushButton("Cancel")
         self._explain.setObjectName("primary")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QStyle,
+    QStyleOptionButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from saliency_viewer.domain import AttributionMap, Validity
+from saliency_viewer.domain import AttributionMap
 from saliency_viewer.gui import theme
 
 
@@ -16,6 +27,25 @@ def label(text: str = "", name: str = "", wraps: bool = False) -> QLabel:
     made.setObjectName(name)
     made.setWordWrap(wraps)
     return made
+
+
+class TickBox(QCheckBox):
+    """A check box with a tick: a style sheet alone could only fill the box."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw the box as styled, and the tick on it."""
+        super().paintEvent(event)
+        if not self.isChecked():
+            return
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        box = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxIndicator, option, self)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor("white"), 1.8))
+            left, top, side = box.left(), box.top(), box.width()
+            corners = [(0.26, 0.52), (0.43, 0.69), (0.75, 0.34)]
+            painter.drawPolyline([QPointF(left + x * side, top + y * side) for x, y in corners])
 
 
 def section(text: str) -> QLabel:
@@ -55,16 +85,18 @@ def badge(text: str, kind: str, tip: str = "") -> QLabel:
     made = label(text)
     front, back = theme.BADGES.get(kind, theme.BADGES["not defined"])
     made.setStyleSheet(
-        f"color: {front}; background: {back}; border-radius: 9px; padding: 1px 8px; font-size: 11px; font-weight: 500;"
+        f"color: {front}; background: {back}; border-radius: 8px; padding: 0 8px; font-size: 11px; font-weight: 500;"
     )
     made.setToolTip(tip)
+    made.setFixedHeight(18)
     return made
 
 
-def badge_words(validity: Validity) -> str:
-    """What fits into a badge: the number where there is one, else the word."""
-    short = validity.text if len(validity.text) <= 16 else ""
-    return short or validity.badge
+def badge_words(amap: AttributionMap) -> str:
+    """What fits into a badge: the residual where there is one, else the word."""
+    if amap.residual is None:
+        return amap.validity.badge
+    return f"{100 * abs(amap.residual):.2g} %"
 
 
 def method_label(method: str) -> str:

@@ -55,7 +55,7 @@ class StudiesPanel(QScrollArea):
         super().__init__()
         self.setObjectName("leftPanel")
         self.setWidgetResizable(True)
-        self.setFixedWidth(232)
+        self.setFixedWidth(240)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._state, self._intents = state, intents
         inside = QWidget()
@@ -115,7 +115,7 @@ class StudiesPanel(QScrollArea):
         shown = self._state.amap
         for amap in result.maps:
             tip = amap.validity.text or "The method was applied to this network as it is defined."
-            mark = badge(badge_words(amap.validity), amap.validity.badge, tip)
+            mark = badge(badge_words(amap), amap.validity.badge, tip)
             self._maps.addWidget(self._map_row(amap.method, amap is shown, mark))
         for failure in result.failures:
             mark = badge("not defined", "not defined", f"{failure.message} {failure.hint}".strip())

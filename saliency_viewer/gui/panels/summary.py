@@ -34,7 +34,7 @@ class SummaryCell(QFrame):
             self._column.addWidget(label(_EMPTY, "soft", wraps=True))
             self._column.addStretch(1)
             return
-        mark = badge(badge_words(amap.validity), amap.validity.badge, amap.validity.text)
+        mark = badge(badge_words(amap), amap.validity.badge, amap.validity.text)
         title = label(method_label(amap.method), "appName")
         self._column.addLayout(row(title, mark, None))
         for name, value in facts(amap):
@@ -51,6 +51,7 @@ def facts(amap: AttributionMap) -> list[tuple[str, str]]:
     made = amap.provenance
     target = f"{amap.target}, probability {amap.probability:.2f}"
     found = [("Target", target if amap.target_is_predicted else f"{target} (NOT the predicted class)")]
+    found.extend(about_method(amap.method))
     found.append(("Layer", made.layer or ""))
     found.append(("Baseline", made.baseline or "" if amap.residual is not None else ""))
     found.append(("Parameters", ", ".join(f"{key} {value}" for key, value in made.parameters.items())))
@@ -60,3 +61,11 @@ def facts(amap: AttributionMap) -> list[tuple[str, str]]:
     found.append(("Computed", f"{made.device}, {made.threads} threads, seed {made.seed}, {made.seconds:.1f} s"))
     found.append(("Evidence", "none: the map is empty" if amap.is_empty() else ""))
     return [(name, value) for name, value in found if value]
+
+
+def about_method(name: str) -> list[tuple[str, str]]:
+    """What the method is and where it was published; nothing for a map of unknown making."""
+    from saliency_viewer.attribution import METHODS
+
+    known = [one for one in METHODS if one.id == name]
+    return [pair for one in known for pair in (("Method", one.summary), ("Reference", one.reference))]

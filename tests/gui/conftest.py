@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from saliency_viewer.domain import (
+    AnalysisResult,
+    AttributionMap,
+    ImageReference,
+    InputSpec,
+    ModelCard,
+    OutputSpec,
+    Prediction,
+    Provenance,
+    Validity,
+    Volume,
+)
+from saliency_viewer.gui.state import Case
+from saliency_viewer.gui.window import MainWindow
+from saliency_viewer.gui.worker import ComputeWorker
+from saliency_viewer.pipeline import Job
+from saliency_viewer.session import Autosave
+from saliency_viewer.spatial import Geometry
+
+CARD = """
+[model]
+name = "Tiny plane"
+version = "0.1"
+architecture = "builtin:small-cnn-2d"
+weights = "weights.safetensors"
+arguments = { width = 4, downsamplings = 1 }
+[output]
+classes = ["well", "sick"]
+activation = "softmax"
+aggregate = "max"
+[input]
+layout = "2d"
+channels = 1
+size = [24, 20]
+fit = "letterbox"
+intensity = [{ step = "minmax" }]
+"""
+SHAPE = (6, 20, 18)
+
+
+class FakeProcess:
+    """Takes jobs and says what the test puts in."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.cancelled: list[int | str] = []
+        self.pending: list[object] = []
+        self.closed = False
+        self._wake = threading.Event()
+
+    def start(self) -> None:
+        pass
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def cancel(self, job_id: int | str) -> None:
+        self.cancelled.append(job_id)
+
+    def say(self, *events: object) -> None:
+        self.pending.extend(events)
+        self._wake.set()
+
+    def events(self, timeout: float = 0.1) -> list[object]:
+        self._wake.wait(timeout)
+        self._wake.clear()
+        found, self.pending = self.pending, []
+        return found
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory, monkeypatch):
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+
+
+@pytest.fixture
+def process() -> FakeProcess:
+    return FakeProcess()
+
+
+@pytest.fixture
+def window(qtbot, tmp_path: Path, process: FakeProcess):
+    made = MainWindow(ComputeWorker(process), Autosave(tmp_path / "autosave"))
+    qtbot.addWidget(made)
+    made.show()
+    made.start()
+    yield made
+    made.state.touch(False)
+    made.close()
+    assert not made.worker.isRunning()
+    assert process.closed
+
+
+@pytest.fixture
+def volume() -> Volume:
+    array = np.random.default_rng(4).integers(0, 900, SHAPE).astype(np.int16)
+    return Volume(array, Geometry.from_spacing(SHAPE, (3.0, 1.0, 1.0)), "CT", units="HU")
+
+
+@pytest.fixture
+def card() -> ModelCard:
+    return ModelCard(
+        "Tiny", "1", "builtin:small-cnn-2d", "w", OutputSpec(("well", "sick")), InputSpec(), modality=("CT",)
+    )
+
+
+@pytest.fixture
+def make_result(volume: Volume, card: ModelCard) -> Callable[..., AnalysisResult]:
+    def make(methods: tuple[str, ...] = ("grad-cam",), predicted: bool = True) -> AnalysisResult:
+        values = np.random.default_rng(5).normal(size=SHAPE).astype(np.float32)
+        maps = tuple(
+            AttributionMap(
+                values,
+                volume.geometry,
+                name,
+                "sick",
+                Validity("verified"),
+                Provenance(name, {}, "sick", 0),
+                target_is_predicted=predicted,
+                probability=0.9,
+            )
+            for name in methods
+        )
+        said = Prediction(("well", "sick"), np.array([-1.0, 1.0]), np.array([0.12, 0.88]), 1)
+        return AnalysisResult(volume, said, maps, card, "ab" * 32, "cd" * 32)
+
+    return make
+
+
+@pytest.fixture
+def opened(window: MainWindow, volume: Volume, card: ModelCard) -> MainWindow:
+    """A window with an image and a model."""
+    window.state.add_cases([Case(ImageReference("nowhere"), None, "Case 1", volume, "cd" * 32)])
+    window.state.set_model("package", card)
+    window.state.show(0)
+    return window
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    import torch
+
+    from saliency_viewer.models import write_package
+    from saliency_viewer.models.builtin import SmallCNN
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        write_package(folder, CARD, SmallCNN(2, width=4, downsamplings=1).state_dict())
+    return folder
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "scan.nii.gz"
+    data = np.random.default_rng(1).integers(0, 900, (18, 22, 7)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(data, np.diag([1.0, 1.0, 3.0, 1.0])), path)
+    return path
+
+
+@pytest.fixture
+def mask(tmp_path: Path, image: Path) -> Path:
+    labels = np.zeros((18, 22, 7), dtype=np.uint8)
+    labels[3:9, 4:12, 2:5] = 1
+    labels[11:15, 4:12, 2:5] = 2
+    path = tmp_path / "regions.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(labels, nibabel.load(image).affine), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(qapp: QApplication):
+    yield
+    assert not [one for one in qapp.topLevelWidgets() if one.isVisible() and isinstance(one, MainWindow)]
