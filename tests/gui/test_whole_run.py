@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from saliency_viewer.cli import run
@@ -35,7 +36,7 @@ def test_window_and_command_line_write_the_same_table(qtbot, tmp_path: Path, ima
         before = window.state.maps[0].array.copy()
         window.intents.open_paths.emit([str(session)])
         qtbot.waitUntil(lambda: window.state.current == 1, timeout=20000)
-        assert (window.state.maps[0].array == before).all()
+        np.testing.assert_array_equal(window.state.maps[0].array, before)
         assert len(window.state.regions) == 2
         qtbot.waitUntil(lambda: not window.busy, timeout=20000)
     finally:

@@ -27,7 +27,12 @@ class Column:
 
 
 COLUMNS = (
-    Column("Share", ("mass_fraction",), "percent", "Part of the map's absolute evidence inside the region."),
+    Column(
+        "Share",
+        ("mass_fraction",),
+        "percent",
+        "Part of the map's positive evidence inside the region; a constant map gives its part of the area.",
+    ),
     Column("× area", ("enrichment",), "1", "Share of evidence over share of area: 1 is what chance would give."),
     Column("Hit", ("pointing_hit",), "hit", "Whether the map's highest value lies in the region."),
     Column("AP", ("average_precision",), "2", "How well the map ranks the region's pixels first; chance is its area."),
@@ -48,8 +53,15 @@ def written(value: float | None, form: str, unit: str = "") -> str:
     if form == "hit":
         return "yes" if value > 0 else "no"
     if form == "size":
-        return f"{value:.4g} {unit}".replace("mm2", "mm²").strip()
+        return _size(value, unit)
     return f"{value:.3g}" if form == "g" else f"{value:.{form}f}"
+
+
+def _size(value: float, unit: str) -> str:
+    """A size in a few characters: large areas in cm², counts as they are."""
+    if unit == "mm2":
+        return f"{value / 100:.1f} cm²" if value >= 100 else f"{value:.3g} mm²"
+    return f"{value:.0f}" if unit in ("", "voxels") else f"{value:.3g} {unit}"
 
 
 def tip_of(row: StatisticRow, column: Column) -> str:

@@ -31,7 +31,6 @@ class RegionsPanel(QWidget):
         self._radius.setRange(0.1, 200.0)
         self._radius.setSuffix(" mm")
         self._radius.setDecimals(1)
-        self._radius.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self._radius.setToolTip("Radius of brush and eraser")
         self._radius.valueChanged.connect(lambda value: intents.set_radius.emit(value))
         inside.addLayout(row(label("Brush radius", "soft"), self._radius, None))
