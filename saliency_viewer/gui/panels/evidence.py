@@ -61,7 +61,7 @@ def _size(value: float, unit: str) -> str:
     """A size in a few characters: large areas in cm², counts as they are."""
     if unit == "mm2":
         return f"{value / 100:.1f} cm²" if value >= 100 else f"{value:.3g} mm²"
-    return f"{value:.0f}" if unit in ("", "voxels") else f"{value:.3g} {unit}"
+    return f"{value:.0f}" if unit in ("", "voxels") else f"{value:.{0 if value >= 100 else 2}f} {unit}"
 
 
 def tip_of(row: StatisticRow, column: Column) -> str:

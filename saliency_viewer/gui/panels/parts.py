@@ -96,7 +96,8 @@ def badge_words(amap: AttributionMap) -> str:
     """What fits into a badge: the residual where there is one, else the word."""
     if amap.residual is None:
         return amap.validity.badge
-    return f"{100 * abs(amap.residual):.2g} %"
+    percent = 100 * abs(amap.residual)
+    return f"{percent:.2g} %" if percent >= 0.01 else "< 0.01 %"
 
 
 def method_label(method: str) -> str:
