@@ -29,7 +29,7 @@ DEFAULT_BATCH = 4  # the knee on a CPU: more gains little and costs memory in pr
 def explain(
     network: nn.Module,
     inputs: Tensor,
-    methods: Sequence[str],
+    methods: str | Sequence[str],
     target: int | Sequence[int] | ScoreTarget,
     layer: str | None = None,
     baseline: str | Tensor | None = None,
@@ -50,7 +50,7 @@ def explain(
     inputs:
         (N, C, *spatial), any real dtype.
     methods:
-        Method ids; evidence that several of them need is computed once.
+        Method ids (or one); evidence that several of them need is computed once.
     target:
         Index of the explained output, one for each input, or a :class:`~saliency_viewer.domain.ScoreTarget`.
     layer:
@@ -76,7 +76,7 @@ def explain(
         When ``cancel()`` said so.
     """
     started = time.perf_counter()
-    chosen = {found.id: found for found in map(method, methods)}
+    chosen = {found.id: found for found in map(method, [methods] if isinstance(methods, str) else methods)}
     settings = _settings(chosen, parameters or {})
     context = RunContext(progress, cancel)
     _check_inputs(inputs)
@@ -123,12 +123,13 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
     reduced = found.reduce(evidence, parameters)
     at_layer = found.capabilities.needs_layer
     signed = upsample(reduced.values, gathering.inputs.shape[2:]) if at_layer else reduced.values
-    values = signed.clamp(min=0) if found.capabilities.one_sided else signed
+    one_sided = found.capabilities.one_sided
+    values = signed.clamp(min=0) if one_sided else signed
     relative = below = None
     if reduced.expected_sum is not None:
         from_score = reduced.expected_sum is evidence.score
         relative, below = residual(signed, reduced.expected_sum, gathering.logits, from_score)
-    validity = judge(signed, relative, below, gathering.activation_counts(found.needs(parameters)))
+    validity = judge(signed, relative, below, gathering.activation_counts(found.needs(parameters)), one_sided)
     return Result(
         values=_out(values),
         signed=_out(signed),
@@ -140,7 +141,7 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
         layer=gathering.layer_name if _uses_layer(found, parameters) else None,
         provenance=_provenance(found, parameters, gathering, seed, started, validity),
         validity=validity,
-        one_sided=found.capabilities.one_sided,
+        one_sided=one_sided,
     )
 
 

@@ -54,7 +54,7 @@ class Gathering:
         self._baseline = baseline
         self._seed = seed
         self._context = context
-        self._passes = Passes(network, score, context.check, layer)
+        self._passes = Passes(network, score, context.check, layer, polled=context.cancel is not None)
         self._score: Tensor | None = None
         self._found: dict[Need, Any] = {}
         self._refused: dict[Need, UserError] = {}

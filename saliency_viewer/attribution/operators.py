@@ -20,6 +20,12 @@ _SPELLINGS = {
     "concat": "cat",
     "concatenate": "cat",
 }
+# Where functions of torch.nn.functional take ``inplace`` when it is passed without its name.
+_INPLACE_POSITION = {
+    **dict.fromkeys(("relu", "relu6", "selu", "silu", "mish", "hardswish", "hardsigmoid"), 1),
+    **dict.fromkeys(("elu", "celu", "leaky_relu"), 2),
+    **dict.fromkeys(("hardtanh", "threshold", "dropout", "dropout1d", "dropout2d", "dropout3d"), 3),
+}
 
 
 class Call:
@@ -32,7 +38,8 @@ class Call:
         raw = getattr(function, "__name__", "")
         # torch.export's operators are called "relu_.default" and the like.
         self.name, self.in_place = _plain_name(raw.split(".")[0])
-        if kwargs.get("inplace"):
+        position = _INPLACE_POSITION.get(self.name)
+        if kwargs.get("inplace") or (position is not None and self.argument(position, "inplace") is True):
             self.in_place = True
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
@@ -47,6 +54,13 @@ class Call:
     def run(self) -> Any:
         """The operator itself, as called."""
         return self.function(*self.args, **self.kwargs)
+
+    def run_on_copy(self) -> Any:
+        """The operator's value, with its inputs left as they are."""
+        if not self.in_place:
+            return self.run()
+        rest = {key: item for key, item in self.kwargs.items() if key not in ("input", "self")}
+        return self.function(self.input.detach().clone(), *self.args[1:], **rest)
 
 
 def _plain_name(raw: str) -> tuple[str, bool]:
@@ -74,7 +88,8 @@ class OperatorMode(TorchFunctionMode):
     """Calls ``check`` before every operator and hands every call to ``handle``.
 
     ``handle(call)`` returns the operator's result. While it runs the mode is off, so that nothing it does is seen
-    again. ``watch(call, result)``, when given, sees what came of it.
+    again. ``watch(call, result)``, when given, sees what came of it. With ``backward`` the check is also made before
+    every operator of the backward pass, where one 3D convolution alone can take a second.
     """
 
     def __init__(
@@ -82,8 +97,10 @@ class OperatorMode(TorchFunctionMode):
         check: Callable[[], None],
         handle: Callable[[Call], Any] = Call.run,
         watch: Callable[[Call, Any], None] | None = None,
+        backward: bool = False,
     ) -> None:
         super().__init__()
+        self._backward = backward
         self._check = check
         self._handle = handle
         self._watch = watch
@@ -98,7 +115,17 @@ class OperatorMode(TorchFunctionMode):
         result = self._handle(call)
         if self._watch is not None:
             self._watch(call, result)
+        if self._backward:
+            self._check_before_backward_of(result)
         return result
+
+    def _check_before_backward_of(self, result: Any) -> None:
+        def poll(_gradients: Any) -> None:
+            self._check()
+
+        for tensor in tensors_in(result):
+            if tensor.grad_fn is not None:
+                tensor.grad_fn.register_prehook(poll)
 
 
 def store(call: Call, result: Tensor) -> Tensor:

@@ -47,13 +47,15 @@ class RuleResult:
 class Passes:
     """A borrowed network with its score.
 
-    ``check`` raises when the user asked to stop; it is polled at every operator.
+    ``check`` raises when the user asked to stop; it is polled at every operator, and with ``polled`` at every
+    operator of backward passes too.
     """
 
     network: nn.Module
     score: Score
     check: Callable[[], None]
     layer: str | None = None
+    polled: bool = False
 
     def forward(self, inputs: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """(score (N,), logits (N, outputs)) without any gradient."""
@@ -64,7 +66,7 @@ class Passes:
     def gradient(self, inputs: Tensor, rows: Sequence[int]) -> Tensor:
         """df/dx at ``inputs`` (N, C, *spatial), whose row k belongs to sample ``rows[k]``."""
         leaf, given = _leaf(inputs)
-        with torch.enable_grad(), OperatorMode(self.check):
+        with torch.enable_grad(), OperatorMode(self.check, backward=self.polled):
             logits = logits_of(self.network(given), len(rows))
             score = self.score.value(self.score.select(logits, rows))
         return _gradients(score.sum(), [leaf])[0]
@@ -81,7 +83,7 @@ class Passes:
             if head:
                 heads.watch(call, result)
 
-        mode = OperatorMode(self.check, watch=watch if layer or head else None)
+        mode = OperatorMode(self.check, watch=watch if layer or head else None, backward=self.polled)
         if layer:
             with layers.attached(), torch.enable_grad(), mode:
                 logits = logits_of(self.network(given), len(rows))
@@ -127,7 +129,7 @@ class Passes:
         leaf, given = _leaf(inputs)
         rule_set = RULE_SETS[rules]()
         with torch.enable_grad():
-            with OperatorMode(self.check, handle=rule_set):
+            with OperatorMode(self.check, handle=rule_set, backward=self.polled):
                 logits = logits_of(self.network(given), len(rows))
             rule_set.finish(logits)
             selected = self.score.select(logits, rows)

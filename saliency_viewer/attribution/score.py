@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,10 @@ class Score:
         """Normalise what the caller gave; raises :class:`UserError` when counts differ."""
         if isinstance(target, ScoreTarget):
             return cls((target.index,) * samples, target.sign, target.log_odds)
-        indices = (int(target),) * samples if isinstance(target, int) else tuple(int(t) for t in target)
+        try:
+            indices = (operator.index(target),) * samples  # type: ignore[arg-type]
+        except TypeError:
+            indices = tuple(int(t) for t in target)  # type: ignore[union-attr]
         if len(indices) != samples:
             raise UserError(f"{len(indices)} targets were given for {samples} inputs.", "Give one target, or one each.")
         return cls(indices)

@@ -32,9 +32,10 @@ def path_integral(
         steps = [k % need.nodes for k in range(start, stop)]
         at = _column(positions[steps], inputs)
         points = baseline[rows] + at * (inputs[rows] - baseline[rows])
-        found = gradient(points, rows)
-        for row, step, value in zip(rows, steps, found, strict=True):
-            total[row] += float(weights[step]) * value
+        weighted = gradient(points, rows).double() * _column(weights[steps], total)
+        # Nothing below takes memory: a chunk that ran out of it has left no trace.
+        for row, value in zip(rows, weighted, strict=True):
+            total[row] += value
         advance(stop - start)
 
     chunks.run(len(inputs) * need.nodes, work)
@@ -54,7 +55,7 @@ def noisy_mean(
         noise = torch.stack(
             [_noise(seed, need, inputs[row], row, number) for row, number in zip(rows, numbers, strict=True)]
         )
-        found = gradient(inputs[rows] + _column(spread[rows] * need.sigma, inputs) * noise, rows)
+        found = gradient(inputs[rows] + _column(spread[rows] * need.sigma, inputs) * noise, rows).double()
         for row, number, value in zip(rows, numbers, found, strict=True):
             gathered.add(row, number, value)
         advance(stop - start)
@@ -76,31 +77,38 @@ def _column(values: Tensor | np.ndarray[tuple[int], np.dtype[np.float64]], like:
 
 
 class _Pairs:
-    """Running sums over pairs: the spread of the pairs' means is what the standard error comes from."""
+    """Running sums over pairs: the spread of the pairs' means is what the standard error comes from.
+
+    All memory is taken at the start, so that adding a sample cannot fail halfway.
+    """
 
     def __init__(self, inputs: Tensor, samples: int) -> None:
         self._samples = samples
         self._pairs = samples // 2
-        self._total = torch.zeros(inputs.shape, dtype=torch.float64, device=inputs.device)
-        self._squares = torch.zeros_like(self._total)
-        self._first: dict[int, Tensor] = {}
+        self._middles = torch.zeros(inputs.shape, dtype=torch.float64, device=inputs.device)
+        self._squares = torch.zeros_like(self._middles)
+        self._single = torch.zeros_like(self._middles) if samples % 2 else None
+        self._open = torch.zeros_like(self._middles[0])
 
     def add(self, row: int, number: int, gradient: Tensor) -> None:
-        """Take one sample's gradient; samples of a row come in order."""
-        self._total[row] += gradient
-        if number % 2 == 0:
-            self._first[row] = gradient
+        """Take one sample's float64 gradient and overwrite it; samples of a row come in order."""
+        if number == 2 * self._pairs and self._single is not None:
+            self._single[row] = gradient
+        elif number % 2 == 0:
+            self._open.copy_(gradient)
         else:
-            middle = (self._first.pop(row) + gradient).double() / 2
-            self._squares[row] += middle * middle
+            middle = gradient.add_(self._open).div_(2)
+            self._middles[row] += middle
+            self._squares[row].addcmul_(middle, middle)
 
     def mean(self) -> Tensor:
         """(N, C, *spatial) float64."""
-        return self._total / self._samples
+        total = 2 * self._middles
+        return (total if self._single is None else total + self._single) / self._samples
 
     def standard_error(self) -> Tensor | None:
         """(N,): mean over positions of the standard error of the mean; None below two pairs."""
         if self._pairs < 2:
             return None
-        variance = (self._squares - self._pairs * self.mean() ** 2).clamp(min=0) / (self._pairs - 1)
+        variance = (self._squares - self._middles**2 / self._pairs).clamp(min=0) / (self._pairs - 1)
         return (variance / self._pairs).sqrt().flatten(1).mean(1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call, tensors_in
 from saliency_viewer.errors import UserError
 
@@ -56,7 +57,7 @@ class LayerWatch:
                     "Choose a convolution or activation layer before the pooling.",
                 )
             return self._named, self._name
-        reached = _graph_of(score)
+        reached = nodes_behind(score)
         for tensor, label in reversed(self._seen):
             if tensor.grad_fn in reached:
                 return tensor, label
@@ -95,16 +96,3 @@ class LayerWatch:
 
     def _is_spatial(self, tensor: Tensor) -> bool:
         return tensor.ndim == self._dimensions and tensor.requires_grad and tensor[0, 0].numel() > 1
-
-
-def _graph_of(score: Tensor) -> set[Any]:
-    """Every autograd node that the score depends on."""
-    found: set[Any] = set()
-    waiting = [score.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in found:
-            continue
-        found.add(node)
-        waiting.extend(parent for parent, _ in node.next_functions)
-    return found

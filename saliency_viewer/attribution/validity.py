@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.domain import Validity
+from saliency_viewer.domain.maps import Badge
 
 TOLERANCE = 0.05  # residual above which an additive map is only approximate
 FLOOR = 0.01  # of the logits' range: below it a score difference is too small to divide by
@@ -26,20 +27,37 @@ def residual(values: Tensor, expected: Tensor, logits: Tensor, from_score: bool)
     return relative.float(), expected.abs() < floor
 
 
-def judge(values: Tensor, relative: Tensor | None, below: Tensor | None, counts: tuple[int, int] | None) -> Validity:
-    """The badge of one method's maps; the worst sample decides."""
+def judge(
+    values: Tensor,
+    relative: Tensor | None,
+    below: Tensor | None,
+    counts: tuple[int, int] | None,
+    one_sided: bool = False,
+) -> Validity:
+    """The badge of one method's signed maps (N, ...); the worst sample decides."""
     intercepted, executed = counts if counts is not None else (None, None)
     if not bool(torch.isfinite(values).all()):
         return Validity("failed", "the map has values that are not finite", intercepted, executed)
     if intercepted != executed:
         text = f"the rule reached {intercepted} of {executed} activations"
         return Validity("failed", text, intercepted, executed)
-    if not bool(values.any()):
-        return Validity("verified", "no evidence: the map is zero everywhere", intercepted, executed)
+    empty = _emptiness(values, one_sided)
     if relative is None:
-        text = "" if counts is None else f"{intercepted} of {executed} activations"
-        return Validity("verified", text, intercepted, executed)
-    worst = float(relative.abs().max())
+        counted = "" if counts is None else f"{intercepted} of {executed} activations"
+        return Validity("verified", empty or counted, intercepted, executed)
     if below is not None and bool(below.any()):
         return Validity("approximate", "the score does not differ from the baseline's", intercepted, executed)
-    return Validity("approximate" if worst > TOLERANCE else "verified", f"residual {worst:.1%}", intercepted, executed)
+    worst = float(relative.abs().max())
+    badge: Badge = "verified" if worst <= TOLERANCE else "approximate"
+    text = f"{empty}; residual {worst:.1%}" if empty else f"residual {worst:.1%}"
+    return Validity(badge, text, intercepted, executed)
+
+
+def _emptiness(values: Tensor, one_sided: bool) -> str:
+    """What to say of maps in which nothing is to be seen; empty when every sample has evidence."""
+    flat = values.flatten(1)
+    if not bool(flat.any(1).all()):
+        return "no evidence: the map is zero everywhere"
+    if one_sided and not bool((flat > 0).any(1).all()):
+        return "no positive evidence: the map is negative wherever it is not zero"
+    return ""

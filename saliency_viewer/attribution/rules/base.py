@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call
+from saliency_viewer.attribution.rules.tape import RuleFunction
 from saliency_viewer.errors import UserError
 
 # Elementwise non-linearities under the names operators carry; gates are counted apart.
@@ -43,8 +45,18 @@ class RuleSet(ABC):
     def handle(self, call: Call) -> Any:
         """The operator's result, with the backward that the rule wants."""
 
-    def finish(self, logits: Tensor) -> None:  # noqa: B027 - most rule sets have nothing to judge at the end
-        """Raise :class:`NotDefinedHere` for what can only be judged after the forward pass."""
+    def finish(self, logits: Tensor) -> None:
+        """Raise :class:`NotDefinedHere` for what can only be judged after the forward pass.
+
+        A function with a backward of its own (a memory-saving Swish, say) hides its operators from every rule.
+        """
+        for node in nodes_behind(logits):
+            foreign = getattr(node, "_forward_cls", None)
+            if foreign is not None and not issubclass(foreign, RuleFunction):
+                raise NotDefinedHere(
+                    f"Backward rules cannot see inside this network's own operator {foreign.__name__}.",
+                    "Build the network without it (e.g. with a plain activation), or choose a gradient method.",
+                )
 
 
 def is_activation(call: Call) -> bool:

@@ -6,15 +6,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
+from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call, on_tape, store
 from saliency_viewer.attribution.rules.base import NotDefinedHere, RuleSet, clamps_at_zero, is_activation
+from saliency_viewer.attribution.rules.tape import RuleFunction
 
 _RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "leaky_relu"})
+# Autograd's names of elementwise operators from which networks write activations by hand.
+_HAND_WRITTEN = ("Maximum", "Minimum", "Where", "Exp", "Expm1", "Log", "Log1P", "Erf", "Abs", "Pow", "Sin", "Sqrt")
 
 
-class _GuidedRectifier(Function):
+class _GuidedRectifier(RuleFunction):
     """Forward: a value computed before. Backward: clamp(gradient, 0) times the forward derivative."""
 
     @staticmethod
@@ -33,13 +36,12 @@ class Guided(RuleSet):
 
     def handle(self, call: Call) -> Any:
         """Replace the backward of rectifiers; refuse activations for which the rule is not defined."""
+        if self._gated(call):
+            raise _refusal("the product of two feature maps of equal shape")
         if not is_activation(call):
             return call.run()
         if not _is_rectifier(call):
-            raise NotDefinedHere(
-                f"Guided backpropagation is not defined for this network: it uses {call.name}, not ReLU.",
-                "Choose a gradient method such as SmoothGrad or integrated gradients.",
-            )
+            raise _refusal(call.name)
         self.intercepted += 1
         inputs: Tensor = call.input
         if not on_tape(inputs):
@@ -48,6 +50,27 @@ class Guided(RuleSet):
             value, derivative = _value_and_derivative(call, inputs.detach())
         result: Tensor = _GuidedRectifier.apply(inputs, [value], derivative)
         return store(call, result)
+
+    def finish(self, logits: Tensor) -> None:
+        """An activation written by hand would silently keep its plain gradient."""
+        super().finish(logits)
+        for node in nodes_behind(logits):
+            operator = node.name().removeprefix("torch::autograd::").rstrip("0123456789").removesuffix("Backward")
+            if operator in _HAND_WRITTEN:
+                raise _refusal(f"the operator {operator.lower()}")
+
+    def _gated(self, call: Call) -> bool:
+        """Whether a product is an activation such as x * sigmoid(x), not a gate that is broadcast over space."""
+        first, second = call.input, call.argument(1, "other")
+        both = on_tape(first) and on_tape(second)
+        return call.name == "mul" and both and first.shape == second.shape and first.ndim > 2
+
+
+def _refusal(what: str) -> NotDefinedHere:
+    return NotDefinedHere(
+        f"Guided backpropagation is not defined for this network: it uses {what}, not ReLU.",
+        "Choose a gradient method such as SmoothGrad or integrated gradients.",
+    )
 
 
 def _is_rectifier(call: Call) -> bool:

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from saliency_viewer.attribution.operators import Call, on_tape, store, tensors_in
 from saliency_viewer.attribution.rules.base import GATES, NotDefinedHere, RuleSet, is_activation
 from saliency_viewer.attribution.rules.convolution import Convolution, normalisation
-from saliency_viewer.attribution.rules.tape import fit, passed_on, shared, stabilised
+from saliency_viewer.attribution.rules.tape import fit, joined, passed_on, shared, stabilised
 
 # Operators that only move values, and max pooling, whose own gradient is winner-take-all.
 _MOVING = frozenset(
@@ -37,24 +38,27 @@ class EpsilonPlus(RuleSet):
 
     def __init__(self) -> None:
         super().__init__()
-        # Keyed by identity; the tensor is kept beside so that its id stays its own.
-        self._convolutions: dict[int, tuple[Tensor, Convolution]] = {}
+        # Keyed by identity, with the tensor beside, so that its id stays its own, and its version: an in-place
+        # operator in between means that the batch normalisation does not directly follow.
+        self._convolutions: dict[int, tuple[Tensor, int, Convolution]] = {}
         self._softmaxes: list[Tensor] = []
 
     def handle(self, call: Call) -> Any:
         """Run one operator under its rule; refuse operators for which there is none."""
         inputs = list(tensors_in([call.args, call.kwargs]))
         if not any(on_tape(tensor) for tensor in inputs) or call.name in _MOVING:
+            self.intercepted += is_activation(call)  # of constants: no relevance ever comes there
             return call.run()
         rule = self._rule(call)
         if rule is None:
             return self._unruled(call)
         with torch.no_grad():
-            plain = _out_of_place(call)
+            plain = call.run_on_copy()
         return store(call, rule(call, plain))
 
     def finish(self, logits: Tensor) -> None:
         """A softmax is passed over at the very end of a network only; elsewhere it is attention."""
+        super().finish(logits)
         self._convolutions.clear()
         if any(found.data_ptr() != logits.data_ptr() for found in self._softmaxes):
             raise _refusal("softmax inside the network (attention)")
@@ -102,12 +106,14 @@ class EpsilonPlus(RuleSet):
         if not on_tape(found.inputs) or found.weight.requires_grad:
             raise _refusal("convolutions with computed weights")
         result = found.z_plus(value)
-        self._convolutions[id(result)] = (result, found)
+        self._convolutions[id(result)] = (result, result._version, found)
         return result
 
     def _normalisation(self, call: Call, value: Tensor) -> Tensor:
-        _, before = self._convolutions.get(id(call.input), (None, None))
-        if before is None:
+        if call.argument(1, "running_mean") is None:
+            raise _refusal("batch normalisation without stored statistics")
+        _, version, before = self._convolutions.get(id(call.input), (None, 0, None))
+        if before is None or version != call.input._version:
             return passed_on(value, call.input)
         # The folded convolution takes the relevance straight from the normalised values to the convolution's input.
         return before.folded(*normalisation(call)).z_plus(value)
@@ -117,23 +123,14 @@ def _refusal(what: str) -> NotDefinedHere:
     return NotDefinedHere(f"Layer-wise relevance is not defined for this network: no rule for {what}.", _HINT)
 
 
-def _out_of_place(call: Call) -> Tensor:
-    """The operator's value, with its inputs left as they are."""
-    if not call.in_place:
-        value: Tensor = call.run()
-        return value
-    copy = call.input.detach().clone()
-    kwargs = {key: item for key, item in call.kwargs.items() if key != "input"}
-    result: Tensor = call.function(copy, *call.args[1:], **kwargs)
-    return result
-
-
+# The rules below never use ``value`` in the backward pass: a later in-place operator may have overwritten it.
 def _epsilon(call: Call, value: Tensor) -> Tensor:
     """Bach et al. 2015, equation 58, for a linear layer with its bias."""
-    weight = call.argument(1, "weight")
+    weight, bias = call.argument(1, "weight"), call.argument(2, "bias")
 
     def share(relevance: Tensor, inputs: Tensor) -> tuple[Tensor]:
-        return (inputs * torch.matmul(relevance / stabilised(value), weight),)
+        total = functional.linear(inputs, weight, bias)
+        return (inputs * torch.matmul(relevance / stabilised(total), weight),)
 
     return shared(value, share, call.input)
 
@@ -145,7 +142,7 @@ def _norm_of_average(call: Call, value: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = inputs.detach().requires_grad_()
             again = call.function(leaf, *call.args[1:], **_without_input(call))
-            (gradient,) = torch.autograd.grad(again, leaf, relevance / stabilised(value))
+            (gradient,) = torch.autograd.grad(again, leaf, relevance / stabilised(again.detach()))
         return (inputs * gradient,)
 
     return shared(value, share, call.input)
@@ -157,24 +154,25 @@ def _without_input(call: Call) -> dict[str, Any]:
 
 def _norm_of_sum(call: Call, value: Tensor) -> Tensor:
     """In proportion to each summand. A constant summand takes nothing: it is no part of the image."""
-    first, second = call.args[0], call.argument(1, "other")
+    first, second = call.input, call.argument(1, "other")
     if not (on_tape(first) and on_tape(second)):
         return passed_on(value, _only_signal(first, second, value))
-    # In-place sums overwrite their first summand, whose value the rule still needs.
-    kept = first.clone() if call.in_place else first
-    minus = -1.0 if call.name == "sub" else 1.0
-    scale = minus * float(call.kwargs.get("alpha", 1))
+    scale = float(call.kwargs.get("alpha", 1)) * (-1.0 if call.name == "sub" else 1.0)
+    # Parts are taken now: unlike most operators a sum keeps nothing, so networks may overwrite its summands.
+    with torch.no_grad():
+        whole = stabilised(value)
+        parts = first / whole, scale * second / whole
+    shapes = first.shape, second.shape
 
-    def share(relevance: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        ratio = relevance / stabilised(value)
-        return fit(a * ratio, a.shape), fit(scale * b * ratio, b.shape)
+    def share(relevance: Tensor) -> tuple[Tensor, ...]:
+        return tuple(fit(relevance * part, shape) for part, shape in zip(parts, shapes, strict=True))
 
-    return shared(value, share, kept, second)
+    return joined(value, share, first, second)
 
 
 def _product(call: Call, value: Tensor) -> Tensor:
     """All relevance to the signal: the factor that is not a constant and not broadcast over space."""
-    first, second = call.args[0], call.argument(1, "other")
+    first, second = call.input, call.argument(1, "other")
     if not (on_tape(first) and on_tape(second)):
         return passed_on(value, _only_signal(first, second, value))
     if call.name == "mul" and first.shape == value.shape != second.shape:

@@ -15,9 +15,13 @@ Share = Callable[..., tuple[Tensor | None, ...]]
 EPSILON = 1e-6
 
 
+class RuleFunction(Function):
+    """Marks our own functions in the graph, so that foreign ones can be told apart."""
+
+
 # A value that came in as a tensor argument would go out as a view of it, which autograd forbids to change in place,
 # and networks do change activations in place. So values travel in a list.
-class _Shared(Function):
+class _Shared(RuleFunction):
     @staticmethod
     def forward(ctx: Any, value: list[Tensor], share: Share, *inputs: Tensor) -> Tensor:
         ctx.share = share
@@ -36,12 +40,29 @@ def shared(value: Tensor, share: Share, *inputs: Tensor) -> Tensor:
     return result
 
 
+class _Joined(RuleFunction):
+    @staticmethod
+    def forward(ctx: Any, value: list[Tensor], share: Share, *_inputs: Tensor) -> Tensor:
+        ctx.share = share
+        return value[0]
+
+    @staticmethod
+    def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:
+        return (None, None, *ctx.share(relevance))
+
+
+def joined(value: Tensor, share: Share, *inputs: Tensor) -> Tensor:
+    """``value`` as a node whose backward is ``share(relevance)``; the inputs' values are not kept."""
+    result: Tensor = _Joined.apply([value], share, *inputs)
+    return result
+
+
 def stabilised(values: Tensor) -> Tensor:
     """Values moved away from zero by epsilon, in their own direction."""
     return values + EPSILON * torch.where(values < 0, -1.0, 1.0).to(values.dtype)
 
 
-class _Identity(Function):
+class _Identity(RuleFunction):
     @staticmethod
     def forward(_ctx: Any, _inputs: Tensor, value: list[Tensor]) -> Tensor:
         return value[0]
