@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +15,26 @@ def borrowed(network: nn.Module) -> Iterator[None]:
     """Evaluation mode, frozen parameters and a private random state; all of it undone at the end, whatever happens.
 
     Buffers are restored too, for networks that count or average in their forward pass even when evaluating.
+    The caller's inference mode and autocast are off inside: the one forbids gradients, the other rounds them.
     """
     modes = [(module, module.training) for module in network.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+    buffers = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in network.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
     devices = sorted({p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"})
     try:
-        with torch.random.fork_rng(devices=devices):
-            network.eval()
+        with ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng(devices=devices))
+            stack.enter_context(torch.inference_mode(False))
+            for kind in ("cpu", *["cuda"] * bool(devices)):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            # Not network.eval(), which exported programs refuse.
+            for module, _ in modes:
+                module.training = False
             for parameter, _ in flags:
                 parameter.requires_grad_(False)
             yield
@@ -32,7 +44,8 @@ def borrowed(network: nn.Module) -> Iterator[None]:
         for parameter, wanted in flags:
             parameter.requires_grad_(wanted)
         with torch.no_grad():
-            for buffer, before in buffers:
+            for module, name, buffer, before in buffers:
+                module._buffers[name] = buffer  # a forward pass may have put another tensor in its place
                 if not torch.equal(buffer, before):
                     buffer.copy_(before)
 
@@ -49,5 +62,7 @@ def working_inputs(network: nn.Module, inputs: Tensor) -> Tensor:
     """Inputs on the network's device, in its floating type (float32 without parameters)."""
     parameter = next((p for p in network.parameters() if torch.is_floating_point(p)), None)
     if parameter is None:
-        return inputs.detach().float()
-    return inputs.detach().to(device=parameter.device, dtype=parameter.dtype)
+        working = inputs.detach().float()
+    else:
+        working = inputs.detach().to(device=parameter.device, dtype=parameter.dtype)
+    return working.clone() if working.is_inference() else working

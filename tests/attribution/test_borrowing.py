@@ -1,0 +1,80 @@
+"""The network is given back as it was, also when it keeps records, and the caller's torch modes do no harm."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from saliency_viewer.attribution import explain
+
+
+class Counting(nn.Module):
+    """Counts its calls twice: in place, and by putting a new tensor where the buffer was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 3, 3, padding=1), nn.Linear(3, 2)
+        self.register_buffer("written", torch.zeros(()))
+        self.register_buffer("replaced", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.written += 1
+        self.replaced = self.replaced + 1
+        return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+
+@pytest.fixture
+def counting() -> Counting:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return Counting()
+
+
+@pytest.fixture
+def inputs() -> Tensor:
+    return torch.linspace(-1, 1, 2 * 8 * 7).sin().reshape(2, 1, 8, 7)
+
+
+def test_buffers_that_forward_writes_or_replaces_come_back(counting: Counting, inputs: Tensor) -> None:
+    written, replaced = counting.written, counting.replaced
+    explain(counting, inputs, ["gradient", "smooth-grad"], 0)
+    assert counting.written is written
+    assert counting.replaced is replaced
+    assert float(written) == float(replaced) == 0.0
+
+
+class Unswitchable(Counting):
+    """Refuses ``eval()``, as exported programs do."""
+
+    def eval(self) -> Unswitchable:
+        raise NotImplementedError("no eval here")
+
+
+def test_a_network_that_refuses_eval_is_still_evaluated(inputs: Tensor) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = Unswitchable().train()
+        reference = Counting()
+    reference.load_state_dict(network.state_dict())
+    found = explain(network, inputs, ["gradient"], 1)["gradient"].values
+    assert torch.equal(found, explain(reference, inputs, ["gradient"], 1)["gradient"].values)
+    assert network.training
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [torch.no_grad(), torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16)],
+    ids=["no_grad", "inference_mode", "autocast"],
+)
+def test_the_callers_torch_mode_changes_no_map(
+    counting: Counting, inputs: Tensor, mode: AbstractContextManager[None]
+) -> None:
+    wanted = ["gradient", "grad-cam", "lrp-epsilon-plus", "integrated-gradients"]
+    plain = explain(counting, inputs, wanted, 0)
+    with mode:
+        inside = explain(counting, inputs.clone(), wanted, 0)
+    for key in wanted:
+        assert torch.equal(inside[key].signed, plain[key].signed), key
