@@ -15,7 +15,7 @@ def borrowed(network: nn.Module) -> Iterator[None]:
     """Evaluation mode, frozen parameters and a private random state; all of it undone at the end, whatever happens.
 
     Buffers are restored too, for networks that count or average in their forward pass even when evaluating.
-    The caller's inference mode and autocast are off inside: the one forbids gradients, the other rounds them.
+    The caller's no-grad mode, inference mode and autocast are off inside: they forbid gradients or round them.
     """
     modes = [(module, module.training) for module in network.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
@@ -30,6 +30,7 @@ def borrowed(network: nn.Module) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices=devices))
             stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
             for kind in ("cpu", *["cuda"] * bool(devices)):
                 stack.enter_context(torch.autocast(kind, enabled=False))
             # Not network.eval(), which exported programs refuse.
