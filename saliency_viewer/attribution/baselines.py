@@ -7,6 +7,7 @@ from torch import Tensor
 from saliency_viewer.errors import UserError
 
 BASELINES = ("minimum", "zero", "mean", "blur")
+DEFAULT_BASELINE = "minimum"
 _BLUR_PART = 0.1  # standard deviation of the blur as a part of each side
 
 
@@ -24,7 +25,7 @@ def make_baseline(wish: str | Tensor | None, inputs: Tensor) -> Tensor:
                 f"The baseline's shape {tuple(wish.shape)} does not fit the input's {tuple(inputs.shape)}.",
                 "Give a baseline of the input's shape.",
             ) from None
-    name = wish or "minimum"
+    name = wish or DEFAULT_BASELINE
     if name == "zero":
         return inputs.new_zeros(inputs.shape)
     if name in ("minimum", "mean"):

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saliency_viewer.attribution.baselines import make_baseline
+from saliency_viewer.attribution.baselines import DEFAULT_BASELINE, make_baseline
 from saliency_viewer.attribution.gathering import Gathering
 from saliency_viewer.attribution.methods import Method, method, method_parameters
-from saliency_viewer.attribution.needs import LayerEvidence
+from saliency_viewer.attribution.needs import BaselineScore, LayerEvidence
 from saliency_viewer.attribution.network_state import borrowed, full_precision, working_inputs
 from saliency_viewer.attribution.results import Result, Results
 from saliency_viewer.attribution.score import Score
+from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.attribution.upsampling import upsample
 from saliency_viewer.attribution.validity import judge, residual
 from saliency_viewer.domain import Provenance, ScoreTarget, Validity
@@ -86,6 +87,7 @@ def explain(
         start = make_baseline(baseline, prepared)
         score = Score.of(target, len(prepared))
         gathering = Gathering(network, prepared, start, score, layer, seed, context, batch_size or DEFAULT_BATCH)
+        gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
         gathering.plan([need for key, found in chosen.items() for need in found.needs(settings[key])])
         gathering.limit(memory_budget)
         results = Results()
@@ -93,12 +95,13 @@ def explain(
             try:
                 evidence = gathering.evidence(found.needs(settings[key]))
                 result = _finished(found, settings[key], evidence, gathering, seed, started)
-            except UserError as error:
+            except NotDefinedHere as error:
                 if not skip_undefined:
                     raise
                 results.undefined[key] = error
                 continue
             results[key] = result
+            started = time.perf_counter()  # shared passes count for the method that first asked for them
     context.report(1.0, "done")
     return results
 
@@ -125,16 +128,16 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
     signed = upsample(reduced.values, gathering.inputs.shape[2:]) if at_layer else reduced.values
     one_sided = found.capabilities.one_sided
     values = signed.clamp(min=0) if one_sided else signed
-    relative = below = None
+    checked = None
     if reduced.expected_sum is not None:
-        from_score = reduced.expected_sum is evidence.score
-        relative, below = residual(signed, reduced.expected_sum, gathering.logits, from_score)
-    validity = judge(signed, relative, below, gathering.activation_counts(found.needs(parameters)), one_sided)
+        logits = None if gathering.score.log_odds else gathering.logits
+        checked = residual(signed, reduced.expected_sum, evidence.score, logits)
+    validity = judge(signed, checked, gathering.activation_counts(found.needs(parameters)), one_sided)
     return Result(
         values=_out(values),
         signed=_out(signed),
         layer_values=_out(reduced.values[:, 0]) if at_layer else None,
-        residual=None if relative is None else _out(relative),
+        residual=None if checked is None else _out(checked.relative),
         standard_error=None if reduced.standard_error is None else _out(reduced.standard_error),
         target=gathering.score.indices,
         score=_out(evidence.score),
@@ -162,6 +165,7 @@ def _provenance(
         target=",".join(map(str, dict.fromkeys(gathering.score.indices))),
         seed=seed,
         layer=gathering.layer_name if _uses_layer(found, parameters) else None,
+        baseline=gathering.baseline_name if BaselineScore() in found.needs(parameters) else None,
         device=str(gathering.inputs.device),
         threads=torch.get_num_threads(),
         batch_size=gathering.chunks.size,

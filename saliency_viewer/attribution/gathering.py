@@ -49,6 +49,7 @@ class Gathering:
         self.score = score
         self.chunks = Chunker(max(1, batch_size))
         self.layer_name: str | None = layer
+        self.baseline_name = ""
         self.logits: Tensor = inputs.new_zeros((0, 0))
         self._network = network
         self._baseline = baseline
@@ -79,7 +80,9 @@ class Gathering:
     def plan(self, needs: Sequence[Need]) -> None:
         """Know all needs beforehand: the point pass serves them together, and progress has a whole."""
         self._wanted = frozenset(needs)
-        self._total = max(1, sum(_rows(need) for need in self._wanted) * len(self.inputs))
+        others = sum(_rows(need) for need in self._wanted if not isinstance(need, _AT_POINT))
+        at_point = any(isinstance(need, _AT_POINT) for need in self._wanted)
+        self._total = max(1, (others + at_point) * len(self.inputs))
 
     def evidence(self, needs: Sequence[Need]) -> Evidence:
         """The evidence for one method; raises :class:`UserError` where some of it has no meaning here."""

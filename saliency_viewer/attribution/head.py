@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.errors import UserError
+from saliency_viewer.attribution.undefined import NotDefinedHere
 
 _REFUSAL = "Saliency Tubes needs a network that ends in a global average and one linear layer; this one does not."
 _CURE = "Use Grad-CAM, which equals it up to a factor where it is defined."
@@ -28,12 +28,12 @@ class HeadWatch:
             self._input, self._weight, self._output = call.input, call.argument(1, "weight"), result
 
     def weights(self, logits: Tensor, activations: Tensor) -> Tensor:
-        """(outputs, K) weights; raises :class:`UserError` unless input = mean of ``activations`` over space."""
+        """(outputs, K) weights; raises :class:`NotDefinedHere` unless input = mean of ``activations`` over space."""
         if self._input is None or self._weight is None or self._output is None:
-            raise UserError(_REFUSAL, _CURE, "no linear layer was run")
+            raise NotDefinedHere(_REFUSAL, _CURE, "no linear layer was run")
         if self._output.data_ptr() != logits.data_ptr() or self._output.shape != logits.shape:
-            raise UserError(_REFUSAL, _CURE, "the linear layer's result is not the network's output")
+            raise NotDefinedHere(_REFUSAL, _CURE, "the linear layer's result is not the network's output")
         pooled = activations.flatten(2).mean(-1)
         if pooled.shape != self._input.shape or not torch.allclose(pooled, self._input, rtol=1e-3, atol=1e-5):
-            raise UserError(_REFUSAL, _CURE, "the linear layer's input is not the mean of the layer's maps")
+            raise NotDefinedHere(_REFUSAL, _CURE, "the linear layer's input is not the mean of the layer's maps")
         return self._weight.detach()

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from saliency_viewer.attribution.head import HeadWatch
 from saliency_viewer.attribution.operators import Call, OperatorMode
-from saliency_viewer.attribution.rules import RULE_SETS, NotDefinedHere
+from saliency_viewer.attribution.rules import RULE_SETS
 from saliency_viewer.attribution.score import Score, logits_of
 from saliency_viewer.attribution.target_layer import LayerWatch
+from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
 
@@ -175,7 +176,7 @@ def _found_head(
         return None, None
     if log_odds:
         refusal = "Saliency Tubes is not defined for a network that ends in probabilities."
-        return None, UserError(refusal, "Use Grad-CAM, or a package whose network returns logits.")
+        return None, NotDefinedHere(refusal, "Use Grad-CAM, or a package whose network returns logits.")
     try:
         return heads.weights(logits, activations), None
     except UserError as error:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call, tensors_in
+from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
 _REMEMBERED = 64  # operators; the last spatial one is never further from the end of a classifier
@@ -61,7 +62,7 @@ class LayerWatch:
         for tensor, label in reversed(self._seen):
             if tensor.grad_fn in reached:
                 return tensor, label
-        raise UserError(
+        raise NotDefinedHere(
             "This network has no feature maps with more than one position on the way to the score.",
             "Choose a method that works on the input, such as integrated gradients.",
         )

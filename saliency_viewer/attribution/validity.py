@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -12,27 +14,33 @@ TOLERANCE = 0.05  # residual above which an additive map is only approximate
 FLOOR = 0.01  # of the logits' range: below it a score difference is too small to divide by
 
 
-def residual(values: Tensor, expected: Tensor, logits: Tensor, from_score: bool) -> tuple[Tensor, Tensor]:
-    """Relative residual (N,) and whether the expected sum lies below the floor (N,) bool.
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """``relative`` (N,): what the sum lacks; ``below`` (N,) bool: the expected sum is too small to divide by."""
 
-    (sum - expected) / max(|expected|, floor); the floor is 1 % of the logits' range, or of the larger score
-    for a network with one logit.
+    relative: Tensor
+    below: Tensor
+    of_score: bool  # the map shares out the score itself, not its difference from a baseline's
+
+
+def residual(values: Tensor, expected: Tensor, score: Tensor, logits: Tensor | None) -> Residual:
+    """(sum - expected) / max(|expected|, floor) of maps (N, ...), with ``expected`` and the score f(x) (N,).
+
+    The floor is 1 % of the range of ``logits`` (N, outputs), or of max(|f(x)|, |f(x0)|) for one output and where
+    the score is no logit (None).
     """
-    scale = logits.amax(1) - logits.amin(1) if logits.shape[1] > 1 else logits.abs().amax(1)
-    if logits.shape[1] == 1 and not from_score:
-        scale = torch.maximum(scale, (logits[:, 0] - expected).abs())
+    if logits is not None and logits.shape[1] > 1:
+        scale = logits.amax(1) - logits.amin(1)
+    else:
+        scale = torch.maximum(score.abs(), (score - expected).abs())
     floor = (FLOOR * scale).clamp(min=torch.finfo(torch.float32).tiny)
     total = values.flatten(1).double().sum(1)
     relative = (total - expected.double()) / torch.maximum(expected.abs(), floor).double()
-    return relative.float(), expected.abs() < floor
+    return Residual(relative.float(), expected.abs() < floor, torch.equal(expected, score))
 
 
 def judge(
-    values: Tensor,
-    relative: Tensor | None,
-    below: Tensor | None,
-    counts: tuple[int, int] | None,
-    one_sided: bool = False,
+    values: Tensor, checked: Residual | None, counts: tuple[int, int] | None, one_sided: bool = False
 ) -> Validity:
     """The badge of one method's signed maps (N, ...); the worst sample decides."""
     intercepted, executed = counts if counts is not None else (None, None)
@@ -42,12 +50,13 @@ def judge(
         text = f"the rule reached {intercepted} of {executed} activations"
         return Validity("failed", text, intercepted, executed)
     empty = _emptiness(values, one_sided)
-    if relative is None:
+    if checked is None:
         counted = "" if counts is None else f"{intercepted} of {executed} activations"
         return Validity("verified", empty or counted, intercepted, executed)
-    if below is not None and bool(below.any()):
-        return Validity("approximate", "the score does not differ from the baseline's", intercepted, executed)
-    worst = float(relative.abs().max())
+    if bool(checked.below.any()):
+        small = "the score is close to zero" if checked.of_score else "the score does not differ from the baseline's"
+        return Validity("approximate", small, intercepted, executed)
+    worst = float(checked.relative.abs().max())
     badge: Badge = "verified" if worst <= TOLERANCE else "approximate"
     text = f"{empty}; residual {worst:.1%}" if empty else f"residual {worst:.1%}"
     return Validity(badge, text, intercepted, executed)

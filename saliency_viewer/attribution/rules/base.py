@@ -10,7 +10,7 @@ from torch import Tensor
 from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call
 from saliency_viewer.attribution.rules.tape import RuleFunction
-from saliency_viewer.errors import UserError
+from saliency_viewer.attribution.undefined import NotDefinedHere
 
 # Elementwise non-linearities under the names operators carry; gates are counted apart.
 ACTIVATIONS = frozenset(
@@ -18,10 +18,6 @@ ACTIVATIONS = frozenset(
     | {"hardswish", "softplus", "tanh", "hardshrink", "softshrink", "tanhshrink", "threshold", "softsign", "logsigmoid"}
 )
 GATES = frozenset({"sigmoid", "hardsigmoid"})
-
-
-class NotDefinedHere(UserError):  # noqa: N818 - reads as what it says
-    """The method has no meaning for this network: no map is better than an unmarked wrong one."""
 
 
 class RuleSet(ABC):

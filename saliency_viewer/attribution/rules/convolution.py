@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.attribution.rules.base import NotDefinedHere
 from saliency_viewer.attribution.rules.tape import shared, stabilised
+from saliency_viewer.attribution.undefined import NotDefinedHere
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call, on_tape, store
-from saliency_viewer.attribution.rules.base import NotDefinedHere, RuleSet, clamps_at_zero, is_activation
+from saliency_viewer.attribution.rules.base import RuleSet, clamps_at_zero, is_activation
 from saliency_viewer.attribution.rules.tape import RuleFunction
+from saliency_viewer.attribution.undefined import NotDefinedHere
 
 _RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "leaky_relu"})
 # Autograd's names of elementwise operators from which networks write activations by hand.

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from saliency_viewer.attribution.operators import Call, on_tape, store, tensors_in
-from saliency_viewer.attribution.rules.base import GATES, NotDefinedHere, RuleSet, is_activation
+from saliency_viewer.attribution.rules.base import GATES, RuleSet, is_activation
 from saliency_viewer.attribution.rules.convolution import Convolution, normalisation
 from saliency_viewer.attribution.rules.tape import fit, joined, passed_on, shared, stabilised
+from saliency_viewer.attribution.undefined import NotDefinedHere
 
 # Operators that only move values, and max pooling, whose own gradient is winner-take-all.
 _MOVING = frozenset(
@@ -26,6 +27,7 @@ _MOVING = frozenset(
     | {"movedim", "moveaxis", "swapaxes", "unflatten", "view_as", "reshape_as", "pad", "clone", "to", "type", "float"}
     | {"double", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "dropout", "dropout1d", "dropout2d", "roll"}
     | {"dropout3d", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "requires_grad", "detach", "copy"}
+    | {"amax", "max"}  # over an axis, as pooling
     | {f"{kind}max_pool{axes}d{end}" for kind in ("", "adaptive_") for axes in "123" for end in ("", "_with_indices")}
 )
 _AVERAGING = frozenset({"mean", "sum"} | {f"{kind}avg_pool{axes}d" for kind in ("", "adaptive_") for axes in "123"})
