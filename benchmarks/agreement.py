@@ -227,7 +227,7 @@ def _peer(name: str, case: Case, method: str, result: Result | None, network: nn
         return library, note
     if method == "lrp-epsilon-plus":
         # Sums that cancel magnify the rounding of float32 in both; the rule itself shows in double precision. Zennit
-        # leaves a factor 1 / sqrt(1 + eps) behind each merged batch norm (4e-3 on ResNet-50): eps goes into the variance.
+        # leaves a factor 1 / sqrt(1 + eps) behind each merged batch norm, 4e-3 on ResNet-50: eps moves to the variance.
         network, x = network.double(), x.double()
         for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
             norm.running_var.add_(norm.eps)

@@ -61,7 +61,8 @@ class Passes:
     def forward(self, inputs: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """(score (N,), logits (N, outputs)) without any gradient."""
         with torch.no_grad(), OperatorMode(self.check):
-            logits = logits_of(self.network(inputs), len(rows))
+            # A copy, as everywhere: networks may overwrite their input, and the caller's must stay.
+            logits = logits_of(self.network(inputs.clone()), len(rows))
         return self.score.value(self.score.select(logits, rows)), logits
 
     def gradient(self, inputs: Tensor, rows: Sequence[int]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,4 +97,4 @@ class LayerWatch:
         return f"{self._latest_module} → {operator}" if self._latest_module else operator
 
     def _is_spatial(self, tensor: Tensor) -> bool:
-        return tensor.ndim == self._dimensions and tensor.requires_grad and tensor[0, 0].numel() > 1
+        return tensor.ndim == self._dimensions and tensor.requires_grad and math.prod(tensor.shape[2:]) > 1
