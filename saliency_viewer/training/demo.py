@@ -29,7 +29,7 @@ def train_recipe(recipe: Recipe, out: Path, seed: int) -> None:
     network = BUILTIN[recipe.card.architecture.removeprefix("builtin:")](**recipe.card.arguments)
     samples = make_samples(recipe, _TRAINING_SEED)
     _LOG.info("%s: %d samples made", recipe.name, len(samples.labels))
-    train(network, samples, recipe.plan, partial(jitter, recipe.left_axis))
+    train(network, samples, recipe.plan, partial(jitter, recipe))
     write_package(out / recipe.name, recipe.card, network.state_dict())
 
 

@@ -25,7 +25,9 @@ class Recipe:
     unseen: Callable[[int, bool], Phantom]
     pairs: int
     plan: TrainingPlan
-    left_axis: int  # axis of the input that runs from right to left
+    gain: float  # standard deviation of the random contrast
+    offset: float  # and of the random brightness
+    shift: int  # largest random shift, pixels of the input
 
 
 def _small_chest(seed: int, lesion: bool) -> Phantom:
@@ -47,7 +49,7 @@ CHEST = Recipe(
         version="1.0",
         architecture="builtin:small-cnn-2d",
         weights="weights.safetensors",
-        arguments={"in_channels": 1, "num_classes": 2, "width": 12},
+        arguments={"in_channels": 1, "num_classes": 2, "width": 14, "downsamplings": 3},
         output=OutputSpec(("normal", "opacity")),
         input=InputSpec(
             layout="2d",
@@ -62,9 +64,11 @@ CHEST = Recipe(
     ),
     _small_chest,
     _chest,
-    pairs=500,
-    plan=TrainingPlan(epochs=10, batch_size=20, learning_rate=6e-3, evidence=0.3),
-    left_axis=3,
+    pairs=340,
+    plan=TrainingPlan(epochs=26, batch_size=20, learning_rate=6e-3),
+    gain=0.06,
+    offset=0.02,
+    shift=6,
 )
 
 BRAIN = Recipe(
@@ -74,7 +78,7 @@ BRAIN = Recipe(
         version="1.0",
         architecture="builtin:small-cnn-3d",
         weights="weights.safetensors",
-        arguments={"in_channels": 1, "num_classes": 2, "width": 8},
+        arguments={"in_channels": 1, "num_classes": 2, "width": 8, "downsamplings": 2},
         output=OutputSpec(("HC", "TLE")),
         input=InputSpec(
             layout="3d",
@@ -85,15 +89,17 @@ BRAIN = Recipe(
             orientation="LPS",
             intensity=({"step": "percentile", "low": 0.5, "high": 99.5}, {"step": "minmax", "to": [0, 1]}),
         ),
-        explain=ExplainSpec(baseline="blur"),
+        explain=ExplainSpec(baseline="mean"),
         intended_use="demonstration on phantoms",
         modality=("MR",),
     ),
     _brain,
     _brain,
-    pairs=300,
-    plan=TrainingPlan(epochs=12, batch_size=10, learning_rate=6e-3, evidence=0.3),
-    left_axis=4,
+    pairs=254,
+    plan=TrainingPlan(epochs=14, batch_size=16, learning_rate=4e-3),
+    gain=0.04,
+    offset=0.02,
+    shift=3,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (CHEST, BRAIN)}
