@@ -56,7 +56,7 @@ CHEST = Recipe(
             channels=1,
             size=(160, 160),
             fit="letterbox",
-            intensity=({"step": "scale", "from": [0, 4095], "to": [0, 1]},),
+            intensity=({"step": "scale", "to": [0, 1]},),
         ),
         explain=ExplainSpec(baseline="blur"),
         intended_use="demonstration on phantoms",
