@@ -45,7 +45,9 @@ class LayerWatch:
                 handle.remove()
 
     def watch(self, call: Call, result: Any) -> None:
-        """See one operator's result."""
+        """See one operator's result. Padding only surrounds maps that were seen before."""
+        if call.name == "pad":
+            return
         for tensor in tensors_in(result):
             if self._is_spatial(tensor):
                 self._seen.append((tensor, self._label(call.name)))
@@ -97,4 +99,7 @@ class LayerWatch:
         return f"{self._latest_module} → {operator}" if self._latest_module else operator
 
     def _is_spatial(self, tensor: Tensor) -> bool:
-        return tensor.ndim == self._dimensions and tensor.requires_grad and math.prod(tensor.shape[2:]) > 1
+        # Pooled features with their channels last (N, 1, 1, C), as ConvNeXt normalises them, are no map.
+        pooled = tensor.ndim > 3 and math.prod(tensor.shape[1:-1]) == 1
+        several = math.prod(tensor.shape[2:]) > 1 and not pooled
+        return tensor.ndim == self._dimensions and tensor.requires_grad and several
