@@ -235,7 +235,9 @@ def _peer(name: str, case: Case, method: str, result: Result | None, network: nn
         result = explain(network, x, method, TARGET)[method]
     try:
         theirs = run(network, x, case.layer(network) if case.layer else None)
-    except (NotImplementedError, RuntimeError, ValueError, AssertionError) as error:
+    except NotImplementedError as error:
+        return library, str(error)
+    except (RuntimeError, ValueError, AssertionError) as error:
         return library, f"{type(error).__name__}: {str(error).splitlines()[0][:70]}"
     ours = result.layer_values if result.layer_values is not None else result.signed
     measured = f"{difference(ours, theirs):.1e}"

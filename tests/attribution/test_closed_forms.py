@@ -276,3 +276,25 @@ def test_an_all_negative_cam_is_said() -> None:
     assert (result.signed <= 0).all()
     assert result.signed.any()
     assert "negative" in result.validity.text
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_residual_s_floor_for_one_output_is_a_part_of_the_larger_score(sign: float) -> None:
+    shifted = Formula(lambda x: x.mean(-1) * 0.1 + 100)  # f(x) - f(x0) = 0.1, far below 1 % of the scores near 100
+    x = torch.ones(1, 1, 4, dtype=torch.float64)
+    found = explain(shifted, x, "integrated-gradients", ScoreTarget("x", 0, sign=sign), baseline="zero")
+    assert "does not differ" in found["integrated-gradients"].validity.text
+    assert found["integrated-gradients"].provenance.baseline == "zero"
+    plain = Formula(lambda x: x.mean(-1) * 0.1 - 0.05)  # f(x0) = -f(x): a difference twice as large as either score
+    again = explain(plain, x, "integrated-gradients", ScoreTarget("x", 0, sign=sign), baseline="zero")
+    assert again["integrated-gradients"].validity.badge == "verified"
+
+
+def test_relevance_of_a_score_of_zero_is_said_to_be_that() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 11 * 9, 2))
+    with torch.no_grad():
+        nn.init.zeros_(network[3].weight)
+        network[3].bias.copy_(torch.tensor([0.0, 5.0]))
+    found = explain(network, inputs_for(2), "lrp-epsilon-plus", 0)["lrp-epsilon-plus"]
+    assert found.validity.badge == "approximate"
+    assert found.validity.text == "the score is close to zero"
