@@ -77,10 +77,10 @@ def test_integrated_gradients_equal_captum_with_the_same_quadrature(subject: tup
     _, network, inputs = subject
     baseline = torch.full_like(inputs, -1.5)
     expected = attr.IntegratedGradients(network).attribute(
-        inputs, baseline, target=TARGET, n_steps=7, method="gausslegendre", internal_batch_size=4
+        inputs, baseline, target=TARGET, n_steps=4, method="gausslegendre", internal_batch_size=4
     )
     found = ours(
-        network, inputs, "integrated-gradients", baseline=baseline, parameters={"integrated-gradients": {"steps": 7}}
+        network, inputs, "integrated-gradients", baseline=baseline, parameters={"integrated-gradients": {"steps": 4}}
     )
     assert_equal(found.values, expected)
     lacking = expected.flatten(1).sum(1) - (network(inputs) - network(baseline))[:, TARGET]
