@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import pytest
@@ -82,6 +83,30 @@ def test_torchscript_has_gradients_and_no_rules(build: Any) -> None:
     for key in ("guided-backprop", "guided-grad-cam", "lrp-epsilon-plus"):
         assert key in results.undefined
     assert "TorchScript" in results.undefined["lrp-epsilon-plus"].message
+
+
+@pytest.mark.parametrize("name", ["residual 2D", "gated 2D", "dense 2D"])
+def test_exported_programs_get_the_maps_of_the_eager_network(build: Any, name: str) -> None:
+    network, inputs = build(name, 1)
+    program = torch.export.export(network, (inputs,)).module()
+    found = explain(program, inputs, IDS, 1, parameters=SHORT, batch_size=1)
+    plain = explain(network, inputs, IDS, 1, parameters=SHORT, batch_size=1)
+    for key in IDS:
+        torch.testing.assert_close(found[key].signed, plain[key].signed, rtol=1e-4, atol=1e-6, msg=key)
+
+
+def test_torch_batch_norm_is_read_in_its_own_order(build: Any) -> None:
+    network, inputs = build("residual 2D")
+    plain = explain(network, inputs, ["lrp-epsilon-plus"], 1)["lrp-epsilon-plus"]
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.forward = functools.partial(lower_normalisation, module)
+    found = explain(network, inputs, ["lrp-epsilon-plus"], 1)["lrp-epsilon-plus"]
+    torch.testing.assert_close(found.signed, plain.signed)
+
+
+def lower_normalisation(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    return torch.batch_norm(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, False, 0.1, norm.eps, False)
 
 
 @pytest.mark.parametrize(

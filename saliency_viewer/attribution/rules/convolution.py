@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from saliency_viewer.attribution.operators import Call
 from saliency_viewer.attribution.rules.tape import shared, stabilised
@@ -101,10 +102,14 @@ def _padding(value: Any, kernel: torch.Size, dilation: tuple[int, ...]) -> tuple
     return _each(value, len(kernel))
 
 
-def normalisation(call: Call) -> tuple[Tensor, Tensor]:
-    """(scale, shift) per channel of a batch_norm call in evaluation mode."""
-    mean, variance = call.argument(1, "running_mean"), call.argument(2, "running_var")
-    weight, bias = call.argument(3, "weight"), call.argument(4, "bias")
+def normalisation(call: Call) -> tuple[Tensor, Tensor] | None:
+    """(scale, shift) per channel of a batch_norm call in evaluation mode; None when it has no stored statistics."""
+    # ``torch.batch_norm`` and exported programs give weight and bias first, ``functional.batch_norm`` the statistics.
+    first, second = (1, 3) if call.function is functional.batch_norm else (3, 1)
+    mean, variance = call.argument(first, "running_mean"), call.argument(first + 1, "running_var")
+    weight, bias = call.argument(second, "weight"), call.argument(second + 1, "bias")
+    if mean is None or variance is None:
+        return None
     scale = torch.rsqrt(variance + call.argument(7, "eps", 1e-5))
     if weight is not None:
         scale = scale * weight

@@ -112,13 +112,14 @@ class EpsilonPlus(RuleSet):
         return result
 
     def _normalisation(self, call: Call, value: Tensor) -> Tensor:
-        if call.argument(1, "running_mean") is None:
+        scale_and_shift = normalisation(call)
+        if scale_and_shift is None:
             raise _refusal("batch normalisation without stored statistics")
         _, version, before = self._convolutions.get(id(call.input), (None, 0, None))
         if before is None or version != call.input._version:
             return passed_on(value, call.input)
         # The folded convolution takes the relevance straight from the normalised values to the convolution's input.
-        return before.folded(*normalisation(call)).z_plus(value)
+        return before.folded(*scale_and_shift).z_plus(value)
 
 
 def _refusal(what: str) -> NotDefinedHere:
