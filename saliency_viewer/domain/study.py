@@ -24,9 +24,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that could not be used, and why. ``path`` is relative to what was opened."""
+    """A file that could not be used, and why. ``path`` is relative to what was opened and may hold a name."""
 
-    path: str
+    path: str = field(repr=False)
     reason: str
 
 

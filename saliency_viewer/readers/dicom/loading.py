@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import Series, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.header import frames_of, number, text
-from saliency_viewer.readers.dicom.pixels import Decoded, decode
+from saliency_viewer.readers.dicom.pixels import Decoded, common_range, common_window, decode, joined
 from saliency_viewer.readers.dicom.stacking import Stack, build_stack, split_stacks
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import orientation_name
@@ -29,9 +30,13 @@ def series_of(group: list[tuple[Path, Any]]) -> list[Series]:
     frames = [frame for path, header in group for frame in frames_of(header, str(path))]
     stacks = split_stacks(frames)
     described = []
+    most = max(map(len, stacks))
     for position, planes in enumerate(stacks, start=1):
         stack = build_stack(planes, dataset, rows, columns)
         part = f"stack {position} of {len(stacks)}" if len(stacks) > 1 else ""
+        if len(planes) < most:
+            words = f"incomplete stack: it has {len(planes)} slices, another one of the series {most}."
+            stack = replace(stack, warnings=(words, *stack.warnings))
         described.append(_series(stack, dataset, part))
     return described
 
@@ -73,39 +78,62 @@ def _loader(stack: Stack, header: Any, warnings: tuple[str, ...]) -> Callable[[R
     }
 
     def load(context: RunContext) -> Volume:
-        values, colour, first = _planes(stack, context)
-        if not stack.regular:
-            values, colour = _interpolated(values, stack), None
+        decoded, broken = _decoded(stack, context)
+        used, notes = (stack, ()) if not broken else _without(stack, broken, header)
+        values, colour = _planes(used, decoded)
+        if not used.regular:
+            values, colour = _interpolated(values, used), None
+        found = list(decoded.values())
         return Volume(
-            values, stack.geometry, window=first.window, value_range=first.value_range, colour=colour, **details
+            values,
+            used.geometry,
+            window=common_window([one.window for one in found]),
+            value_range=common_range([one.value_range for one in found]),
+            colour=colour,
+            **(details | {"warnings": (*warnings, *notes)}),
         )
 
     return load
 
 
-def _planes(stack: Stack, context: RunContext) -> tuple[NDArray[np.generic], NDArray[np.uint8] | None, Decoded]:
-    """Planes in the stack's order; every file is decoded once and let go."""
-    wanted: dict[str, list[tuple[int, int]]] = {}
-    for place, frame in enumerate(stack.frames):
-        wanted.setdefault(frame.path, []).append((place, frame.index))
-    shape = stack.geometry.shape[1:]
-    values: list[NDArray[np.generic] | None] = [None] * len(stack.frames)
-    colours: list[NDArray[np.uint8] | None] = [None] * len(stack.frames)
-    first: Decoded | None = None
-    for done, (path, places) in enumerate(wanted.items(), start=1):
-        decoded = decode(_whole(path))
-        first = first or decoded
-        for place, index in places:
-            if index >= len(decoded.values) or decoded.values[index].shape != shape:
-                raise UserError("A DICOM file holds fewer pixels than it says.", "Copy it again from its source.")
-            values[place] = decoded.values[index]
-            colours[place] = None if decoded.colour is None else decoded.colour[index]
-        context.report(done / len(wanted), "Reading pixels")
-    if first is None:
-        raise UserError("The series holds no image.", "Choose another series.")
-    stacked = np.stack([value for value in values if value is not None])
-    coloured = [colour for colour in colours if colour is not None]
-    return stacked, np.stack(coloured) if len(coloured) == len(colours) else None, first
+def _decoded(stack: Stack, context: RunContext) -> tuple[dict[str, Decoded], set[str]]:
+    """Every file of the stack decoded once, and the files that cannot be; raises when none can."""
+    paths = list(dict.fromkeys(frame.path for frame in stack.frames))
+    found: dict[str, Decoded] = {}
+    broken: dict[str, UserError] = {}
+    for done, path in enumerate(paths, start=1):
+        try:
+            found[path] = _checked(decode(_whole(path)), path, stack)
+        except UserError as error:
+            broken[path] = error
+        context.report(done / len(paths), "Reading pixels")
+    if not found:
+        raise next(iter(broken.values()), UserError("The series holds no image.", "Choose another series."))
+    return found, set(broken)
+
+
+def _checked(decoded: Decoded, path: str, stack: Stack) -> Decoded:
+    needed = max(frame.index for frame in stack.frames if frame.path == path)
+    if needed >= len(decoded.values) or decoded.values.shape[1:] != stack.geometry.shape[1:]:
+        raise UserError("A DICOM file holds fewer pixels than it says.", "Copy it again from its source.")
+    return decoded
+
+
+def _without(stack: Stack, broken: set[str], header: Any) -> tuple[Stack, tuple[str, ...]]:
+    """The stack of the planes that are left, and what to say about it."""
+    left = [frame for frame in stack.frames if frame.path not in broken]
+    rebuilt = build_stack(left, header, *stack.geometry.shape[1:])
+    words = f"unreadable slice: {len(broken)} of the series' files cannot be decoded and are left out."
+    fresh = tuple(one for one in rebuilt.warnings if one not in stack.warnings)
+    return rebuilt, (words, *fresh)
+
+
+def _planes(stack: Stack, decoded: dict[str, Decoded]) -> tuple[NDArray[np.generic], NDArray[np.uint8] | None]:
+    """Planes in the stack's order."""
+    values = joined([decoded[frame.path].values[frame.index][None] for frame in stack.frames])
+    colours = [decoded[frame.path].colour for frame in stack.frames]
+    whole = [colour[frame.index] for colour, frame in zip(colours, stack.frames, strict=True) if colour is not None]
+    return values, np.stack(whole) if len(whole) == len(colours) else None
 
 
 def _whole(path: str) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from saliency_viewer.domain import Window
 from saliency_viewer.errors import UserError
+from saliency_viewer.readers.dicom.decoding import stored_values
 from saliency_viewer.readers.dicom.header import functional, number, numbers, text
 from saliency_viewer.readers.raster import luminance
 
@@ -29,7 +30,7 @@ class Decoded:
 
 def decode(dataset: Any) -> Decoded:
     """Decode every plane of a file. Raises :class:`UserError` when the pixels are damaged or of no known encoding."""
-    stored = _stored(dataset)
+    stored = stored_values(dataset)
     samples = int(number(dataset, "SamplesPerPixel", 1) or 1)
     photometric = text(dataset, "PhotometricInterpretation")
     if photometric == "PALETTE COLOR":
@@ -38,22 +39,6 @@ def decode(dataset: Any) -> Decoded:
         return _coloured(stored.reshape(-1, *stored.shape[-3:]))
     planes = stored.reshape(-1, *stored.shape[-2:])
     return _grey(dataset, planes, inverted=photometric == "MONOCHROME1")
-
-
-def _stored(dataset: Any) -> NDArray[np.generic]:
-    from pydicom.pixels.utils import pixel_array
-
-    if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise UserError("The DICOM file holds no pixels.", "Copy it again from its source.")
-    try:
-        found: NDArray[np.generic] = pixel_array(dataset)
-    except Exception as error:
-        raise UserError(
-            "The pixels of a DICOM file cannot be decoded: the file is cut short, damaged, or of an unknown encoding.",
-            "Copy it again from its source, or convert it to an uncompressed transfer syntax.",
-            f"{type(error).__name__}, transfer syntax {text(getattr(dataset, 'file_meta', {}), 'TransferSyntaxUID')}",
-        ) from error
-    return found
 
 
 def _coloured(planes: NDArray[np.generic]) -> Decoded:
@@ -76,14 +61,54 @@ def _palette(dataset: Any, stored: NDArray[np.generic]) -> Decoded:
 
 
 def _grey(dataset: Any, planes: NDArray[np.generic], inverted: bool) -> Decoded:
+    """Grey planes; where frames have scales of their own, each gets its own and the ranges are joined."""
+    scales = [_rescale(dataset, k) for k in range(len(planes))]
+    windows = {_window(dataset, k) for k in range(len(planes))}
+    # Frames that disagree share no window; percentiles of the image serve then.
+    window = windows.pop() if len(windows) == 1 else None
+    if len(set(scales)) == 1:
+        return _scaled_grey(dataset, planes, inverted, scales[0], window)
+    parts = [
+        _scaled_grey(dataset, planes[k : k + 1], inverted, scale, _window(dataset, k)) for k, scale in enumerate(scales)
+    ]
+    return Decoded(
+        joined([part.values for part in parts]),
+        None,
+        common_range([part.value_range for part in parts]),
+        common_window([part.window for part in parts]),
+    )
+
+
+def joined(parts: list[NDArray[np.generic]]) -> NDArray[np.generic]:
+    """Planes (n, row, column) one behind the other, in float32 where any of them is a float."""
+    if any(part.dtype.kind == "f" for part in parts):
+        return np.concatenate([part.astype(np.float32, copy=False) for part in parts])
+    return np.concatenate(parts)
+
+
+def common_range(ranges: list[tuple[float, float] | None]) -> tuple[float, float] | None:
+    """The range that holds all ranges; None when one is unknown."""
+    known = [one for one in ranges if one is not None]
+    if not known or len(known) < len(ranges):
+        return None
+    return min(low for low, _ in known), max(high for _, high in known)
+
+
+def common_window(windows: list[Window | None]) -> Window | None:
+    """The window on which all agree, else None: one slice's window does not suit the others."""
+    return windows[0] if len(set(windows)) == 1 else None
+
+
+def _scaled_grey(
+    dataset: Any, planes: NDArray[np.generic], inverted: bool, scale: tuple[float, float], window: Window | None
+) -> Decoded:
     if planes.dtype.kind == "f":
-        return Decoded(planes.astype(np.float32), None, None, _window(dataset))
+        return Decoded(planes.astype(np.float32), None, None, window)
     bits = int(number(dataset, "BitsStored", planes.dtype.itemsize * 8) or planes.dtype.itemsize * 8)
     signed = planes.dtype.kind == "i"
     clean = _clean(planes, bits, signed)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    slope, intercept = _rescale(dataset)
-    window = _window(dataset)
+    slope, intercept = scale
     if dataset.get("ModalityLUTSequence") and slope == 1.0 and intercept == 0.0:
         return _by_table(dataset, clean, inverted, window)
     # MONOCHROME1 is turned round on the stored values, so that its MONOCHROME2 twin gives the very same image.
@@ -92,7 +117,7 @@ def _grey(dataset: Any, planes: NDArray[np.generic], inverted: bool) -> Decoded:
         mirrored = slope * (low + high) + 2 * intercept
         window = None if window is None else Window(mirrored - window.centre, window.width)
     bounds = sorted((slope * low + intercept, slope * high + intercept))
-    return Decoded(_scaled(clean, slope, intercept, bounds), None, (bounds[0], bounds[1]), window)
+    return Decoded(_scaled(clean, slope, intercept), None, (bounds[0], bounds[1]), window)
 
 
 def _clean(planes: NDArray[np.generic], bits: int, signed: bool) -> NDArray[np.generic]:
@@ -106,10 +131,15 @@ def _clean(planes: NDArray[np.generic], bits: int, signed: bool) -> NDArray[np.g
     return np.asarray(np.bitwise_and(whole, planes.dtype.type(2**bits - 1)))
 
 
-def _rescale(dataset: Any) -> tuple[float, float]:
-    """Slope and intercept; of an enhanced file those of its first frame."""
+def _macro(dataset: Any, frame: int, keyword: str) -> Any:
     groups, shared = dataset.get("PerFrameFunctionalGroupsSequence"), dataset.get("SharedFunctionalGroupsSequence")
-    macro = functional(groups[0] if groups else None, shared[0] if shared else None, "PixelValueTransformationSequence")
+    own = groups[frame] if groups and frame < len(groups) else None
+    return functional(own, shared[0] if shared else None, keyword)
+
+
+def _rescale(dataset: Any, frame: int) -> tuple[float, float]:
+    """Slope and intercept of one frame."""
+    macro = _macro(dataset, frame, "PixelValueTransformationSequence")
     for source in (dataset, macro):
         slope = number(source, "RescaleSlope")
         if slope is not None and slope != 0:
@@ -117,13 +147,14 @@ def _rescale(dataset: Any) -> tuple[float, float]:
     return 1.0, number(dataset, "RescaleIntercept", 0.0) or 0.0
 
 
-def _scaled(values: NDArray[np.generic], slope: float, intercept: float, bounds: list[float]) -> NDArray[np.generic]:
+def _scaled(values: NDArray[np.generic], slope: float, intercept: float) -> NDArray[np.generic]:
     if slope == 1.0 and intercept == 0.0:
         return values
     if slope == 1.0 and intercept.is_integer():
-        # Hounsfield units stay integers: half of the memory of floats, and exact.
-        dtype = np.int16 if bounds[0] >= -32768 and bounds[1] <= 32767 else np.int32
-        return (values.astype(np.int32) + int(intercept)).astype(dtype)
+        # Hounsfield units stay integers, in 16 bits where the values themselves (not all possible ones) fit.
+        shifted = values.astype(np.int32) + int(intercept)
+        fits = shifted.size > 0 and shifted.min() >= -32768 and shifted.max() <= 32767
+        return shifted.astype(np.int16) if fits else shifted
     return (values.astype(np.float32) * np.float32(slope) + np.float32(intercept)).astype(np.float32)
 
 
@@ -138,10 +169,9 @@ def _by_table(dataset: Any, values: NDArray[np.generic], inverted: bool, window:
     return Decoded(mapped, None, (low, high), window)
 
 
-def _window(dataset: Any) -> Window | None:
-    """The first window, or the range of the first VOI table."""
-    groups, shared = dataset.get("PerFrameFunctionalGroupsSequence"), dataset.get("SharedFunctionalGroupsSequence")
-    macro = functional(groups[0] if groups else None, shared[0] if shared else None, "FrameVOILUTSequence")
+def _window(dataset: Any, frame: int) -> Window | None:
+    """The first window of one frame, or the range of the first VOI table."""
+    macro = _macro(dataset, frame, "FrameVOILUTSequence")
     for source in (dataset, macro):
         centres, widths = numbers(source, "WindowCenter"), numbers(source, "WindowWidth")
         if centres and widths and widths[0] >= 1e-6:

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from saliency_viewer.domain import Identity, Series, Study, Unreadable
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.dicom.header import identity, number, text
+from saliency_viewer.readers.dicom.header import identity, text
 from saliency_viewer.readers.dicom.loading import series_of
+from saliency_viewer.readers.dicom.payload import Payload, complaint, open_header
 from saliency_viewer.runtime.context import RunContext
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 _SMALLEST = 132  # bytes; anything shorter cannot be DICOM
 _KNOWN_GROUPS = (0x0002, 0x0008)
 _OTHER_ENDINGS = (".nii", ".gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".txt", ".csv", ".json", ".xml")
@@ -91,24 +91,22 @@ def _may_be_dicom(path: Path) -> bool:
 
 
 def _is_media_directory(path: Path) -> bool:
-    dataset, _ = _read(path)
+    dataset, _, _ = _read(path)
     return (
         dataset is not None and text(getattr(dataset, "file_meta", {}), "MediaStorageSOPClassUID") == _MEDIA_DIRECTORY
     )
 
 
-def _read(path: Path) -> tuple[Any, str]:
-    import pydicom
-
+def _read(path: Path) -> tuple[Any, Payload | None, str]:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, force=True), ""
+        return *open_header(path), ""
     except Exception as error:  # whatever a damaged header raises, it is this one file's reason
-        return None, f"The file is damaged or cut short ({type(error).__name__})."
+        return None, None, f"The file is damaged or cut short ({type(error).__name__})."
 
 
 def _header(path: Path) -> tuple[Any, str]:
     """The header of an image, or why there is none; an empty reason for files that nobody would miss."""
-    dataset, reason = _read(path)
+    dataset, payload, reason = _read(path)
     if dataset is None:
         return None, reason
     meta = getattr(dataset, "file_meta", {})
@@ -121,22 +119,8 @@ def _header(path: Path) -> tuple[Any, str]:
         return None, f"The file holds no image{f' (it is of kind {kind})' if kind else ''}."
     if text(dataset, "Modality") == "SEG":
         return None, "The file is a segmentation, not an image."
-    short = _cut_short(path, dataset)
+    short = complaint(path, dataset, payload)
     return (None, short) if short else (dataset, "")
-
-
-def _cut_short(path: Path, dataset: Any) -> str:
-    """Whether an uncompressed file is smaller than its own pixels."""
-    if text(getattr(dataset, "file_meta", {}), "TransferSyntaxUID") not in _NATIVE:
-        return ""
-    keys = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
-    sizes = [number(dataset, key, 1) or 1 for key in keys]
-    frames = number(dataset, "NumberOfFrames", 1) or 1
-    expected = sizes[0] * sizes[1] * sizes[2] * sizes[3] * frames / 8
-    # Subsampled colours take less than the header's product.
-    if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
-        expected *= 2 / 3
-    return "The file is cut short: it is smaller than its own pixels." if path.stat().st_size < expected else ""
 
 
 def _series_key(dataset: Any) -> str:

@@ -14,6 +14,7 @@ from saliency_viewer.spatial import Geometry
 
 _SAME_PLACE = 1e-3  # mm; closer planes are one place
 _REGULAR = 0.01  # part of the gap by which gaps may differ
+_SHIFT = 0.5  # mm sideways that a plane may lie off, at most half a pixel
 _TILT = 0.2  # degrees between the stack's axis and the slices' normal
 _MOST_FILLED = 4  # a regular grid may have that many times more slices than were stored
 
@@ -55,12 +56,20 @@ def _split_in_time(frames: list[Frame]) -> list[list[Frame]]:
     places: dict[int, list[Frame]] = {}
     for frame, along in zip(frames, _along(frames), strict=True):
         places.setdefault(round(along / (10 * _SAME_PLACE)), []).append(frame)
-    counts = {len(group) for group in places.values()}
-    if counts == {1} or len(places) == 1 or len(counts) != 1:
+    most = max(len(group) for group in places.values())
+    if most == 1 or len(places) == 1 or not _are_stacks(list(places.values())):
         return [frames]
-    # Every place is taken equally often: these are whole stacks, not stray duplicates.
     ordered = [sorted(group, key=lambda f: (f.stack, f.instance)) for group in places.values()]
-    return [[group[k] for group in ordered] for k in range(counts.pop())]
+    return [[group[k] for group in ordered if k < len(group)] for k in range(most)]
+
+
+def _are_stacks(places: list[list[Frame]]) -> bool:
+    """Whether planes at one place are times or echoes, the last perhaps incomplete, and not stray duplicates."""
+    crowded = [group for group in places if len(group) > 1]
+    if len(crowded) == len(places):
+        return True
+    differ = all(len({frame.stack for frame in group}) == len(group) for group in crowded)
+    return differ or (len(crowded) > 1 and 2 * len(crowded) >= len(places))
 
 
 def _along(frames: list[Frame]) -> NDArray[np.float64]:
@@ -90,6 +99,7 @@ def build_stack(frames: list[Frame], dataset: Any, rows: int, columns: int) -> S
     normal = np.cross(orientation[:3], orientation[3:])
     affine[:3, 0] = (last - first) / (count - 1) if count > 1 else normal * slice_distance(dataset)
     affine[:3, 3] = first
+    warnings += _shifted(np.array([frame.position for frame in kept]), places, min(spacing))
     warnings += _tilt(affine[:3, 0], normal) if count > 1 else ()
     return Stack(tuple(kept), Geometry((count, rows, columns), affine, calibration), offsets, warnings)
 
@@ -113,10 +123,11 @@ def _grid(places: NDArray[np.float64]) -> tuple[NDArray[np.float64], int, tuple[
     step = float(np.median(gaps))
     if np.abs(gaps - gaps.mean()).max() <= max(_REGULAR * step, 2 * _SAME_PLACE):
         return regular, count, ()
-    multiples = gaps / step
-    whole = np.abs(multiples - np.rint(multiples)).max() <= 5 * _REGULAR and multiples.min() > 0.5
+    whole = _whole_multiples(gaps, step)
     if not whole:
+        # With few slices the median lies between one gap and a double one.
         step = float(gaps.min())
+        whole = _whole_multiples(gaps, step)
     total = round((places[-1] - places[0]) / step) + 1
     if total > _MOST_FILLED * count:
         words = f"irregular spacing: gaps from {gaps.min():.3g} to {gaps.max():.3g} mm; slices are shown as stored, "
@@ -127,6 +138,24 @@ def _grid(places: NDArray[np.float64]) -> tuple[NDArray[np.float64], int, tuple[
         return offsets, total, (words,)
     words = f"irregular spacing: gaps from {gaps.min():.3g} to {gaps.max():.3g} mm; "
     return offsets, total, (f"{words}interpolated onto slices {step:.3g} mm apart.",)
+
+
+def _whole_multiples(gaps: NDArray[np.float64], step: float) -> bool:
+    multiples = gaps / step
+    return bool(np.abs(multiples - np.rint(multiples)).max() <= 5 * _REGULAR and multiples.min() > 0.5)
+
+
+def _shifted(positions: NDArray[np.float64], places: NDArray[np.float64], pixel: float) -> tuple[str, ...]:
+    """Planes that lie beside the line from the first to the last one, by more than half a pixel or 0.5 mm."""
+    if len(places) < 3:
+        return ()
+    part = (places - places[0]) / (places[-1] - places[0])
+    beside = np.linalg.norm(positions - positions[0] - part[:, None] * (positions[-1] - positions[0]), axis=1)
+    count = int((beside > min(_SHIFT, pixel / 2)).sum())
+    if count == 0:
+        return ()
+    words = f"shifted slice: {count} of {len(places)} lie up to {beside.max():.3g} mm beside the stack's axis; "
+    return (f"{words}they are shown as stored, so places in them are off by that much.",)
 
 
 def _tilt(axis: NDArray[np.float64], normal: NDArray[np.float64]) -> tuple[str, ...]:
