@@ -23,8 +23,9 @@ def load_regions(path: str | Path, geometry: Geometry) -> RegionSet:
     """Regions of a label map (NIfTI, NRRD, MHA, or a picture whose grey values are labels).
 
     A file with geometry must lie on the image's grid, in any axis order; of a picture only the shape is
-    compared. A mask with one value becomes "region", others "label N" (chest masks with 0, 127 and 255 mark the
-    lung behind the heart by 127: two labels); a soft mask is cut at half its maximum. Raises :class:`UserError` for another shape or place, and for files that hold no labels.
+    compared. A mask with one value becomes "region", others "label N" (chest masks with 0, 127 and 255 mark a
+    part of the lung behind the heart by 127: two labels); a soft mask is cut at half its maximum.
+    Raises :class:`UserError` for another shape or place, and for files that hold no labels.
     """
     place = Path(path).expanduser()
     if not place.is_file():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import Series, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.header import frames_of, number, text
+from saliency_viewer.readers.dicom.payload import quietly
 from saliency_viewer.readers.dicom.pixels import Decoded, common_range, common_window, decode, joined
 from saliency_viewer.readers.dicom.stacking import Stack, build_stack, split_stacks
 from saliency_viewer.runtime.context import RunContext
@@ -103,7 +104,8 @@ def _decoded(stack: Stack, context: RunContext) -> tuple[dict[str, Decoded], set
     broken: dict[str, UserError] = {}
     for done, path in enumerate(paths, start=1):
         try:
-            found[path] = _checked(decode(_whole(path)), path, stack)
+            with quietly():
+                found[path] = _checked(decode(_whole(path)), path, stack)
         except UserError as error:
             broken[path] = error
         context.report(done / len(paths), "Reading pixels")

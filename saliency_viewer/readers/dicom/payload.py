@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,13 +39,27 @@ def open_header(path: Path) -> tuple[Any, Payload | None]:
     """Header without pixels, mended, and what its pixel element holds (None: no pixels, or deflated)."""
     import pydicom
 
-    with path.open("rb") as stream:
+    with quietly(), path.open("rb") as stream:
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
         deflated = text(getattr(dataset, "file_meta", {}), "TransferSyntaxUID") == _DEFLATED
         mend_syntax(dataset)
         payload = None if deflated else _measure(stream, dataset, path.stat().st_size)
-    mend_frames(dataset, payload.size if payload else 0)
+        mend_frames(dataset, payload.size if payload else 0)
     return dataset, payload
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep pydicom's remarks to itself: they name files, whose names may be a patient's."""
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
 
 
 def mend_syntax(dataset: Any) -> None:

@@ -11,7 +11,7 @@ from saliency_viewer.domain import Identity, Series, Study, Unreadable
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.header import identity, text
 from saliency_viewer.readers.dicom.loading import series_of
-from saliency_viewer.readers.dicom.payload import Payload, complaint, open_header
+from saliency_viewer.readers.dicom.payload import Payload, complaint, open_header, quietly
 from saliency_viewer.runtime.context import RunContext
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -31,6 +31,7 @@ class DicomReader:
             return looks_like_dicom(path)
         return any(looks_like_dicom(item) for item in _files(path))
 
+    @quietly()
     def open(self, path: Path, context: RunContext) -> Study:
         """All series below ``path``. A media directory file stands for the folder it is in."""
         if path.is_file() and _is_media_directory(path):
