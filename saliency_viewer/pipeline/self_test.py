@@ -37,7 +37,6 @@ MODULES = (
     "torch",
     "torchvision",
     "PySide6.QtWidgets",
-    "pyqtgraph",
 )
 _PATIENCE = 180.0  # seconds; a compute process on a slow disk starts cold
 _SEED = 1
