@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -90,10 +91,11 @@ def test_the_gradient_is_autograd_s_and_relevance_near_the_score_or_marked(
     case: tuple[Row, nn.Module, Tensor, Results],
 ) -> None:
     _, network, inputs, results = case
-    leaf = inputs.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(network(leaf)[:, 1].sum(), leaf)
-    found = results["gradient"].signed
-    assert torch.allclose(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    # In single precision these random networks' gradients differ by parts of a percent between numbers of threads.
+    exact, leaf = copy.deepcopy(network).double(), inputs.double().requires_grad_()
+    (expected,) = torch.autograd.grad(exact(leaf)[:, 1].sum(), leaf)
+    found = explain(exact, inputs.double(), ["gradient"], 1)["gradient"].signed
+    assert torch.allclose(found, expected.float(), rtol=0, atol=1e-6 * float(expected.abs().max()))
     relevance = results["lrp-epsilon-plus"]
     total, score = relevance.signed.flatten(1).sum(1), relevance.score
     near = bool(((total - score).abs() <= 0.05 * score.abs()).all())
