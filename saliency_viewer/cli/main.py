@@ -33,7 +33,9 @@ def run(argv: Sequence[str], open_window: OpenWindow | None = None) -> int:
     arguments = [argument for argument in argv if argument != _DEBUG]
     _keep_libraries_quiet(debug)
     try:
-        return _dispatch(arguments, open_window)
+        status = _dispatch(arguments, open_window)
+        sys.stdout.flush()  # here, where a reader that has gone is understood, rather than while Python ends
+        return status
     except (KeyboardInterrupt, Cancelled):
         complain("Stopped.")
         return INTERRUPTED

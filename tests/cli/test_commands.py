@@ -211,6 +211,11 @@ def test_measure_gives_the_numbers_of_explain(image: Path, model: Path, mask: Pa
     assert len(found) > 20
 
 
+def _heed_interrupts() -> None:
+    """A test run in the background of a shell ignores Ctrl-C, and so would every child of it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a terminal with signals")
 def test_control_c_takes_the_bar_away_stops_with_130_and_leaves_no_file(
     image: Path, model: Path, tmp_path: Path
@@ -222,7 +227,9 @@ def test_control_c_takes_the_bar_away_stops_with_130_and_leaves_no_file(
     more = ["--method", "smooth-grad", "--set", "smooth-grad.samples=500", "--threads", "1"]
     ours, theirs = pty.openpty()
     shown = b""
-    with subprocess.Popen([*command, *more], stderr=theirs, start_new_session=True) as process:
+    with subprocess.Popen(
+        [*command, *more], stderr=theirs, start_new_session=True, preexec_fn=_heed_interrupts
+    ) as process:
         os.close(theirs)
         while not re.search(rb" (2[6-9]|[3-8][0-9])%", shown):  # explaining has begun
             shown += os.read(ours, 4096)
