@@ -208,6 +208,7 @@ class ComputeProcess:
 
     def _bury(self, process: SpawnProcess) -> None:
         """Report the job of a process that died by itself, and start a new one."""
+        process.join(PATIENCE)  # its pipe can end a moment before its exit code is known
         was_ready, code = self._ready, process.exitcode
         self._end_process()
         running, self._running = self._running, None
