@@ -170,6 +170,6 @@ def _provenance(
         threads=torch.get_num_threads(),
         batch_size=gathering.chunks.size,
         seconds=time.perf_counter() - started,
-        versions={"torch": torch.__version__},
+        versions={"torch": str(torch.__version__)},
         notes=(validity.text,) if validity.text else (),
     )

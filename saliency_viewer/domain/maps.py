@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -86,7 +87,26 @@ class AttributionMap:
         if tuple(self.array.shape) != self.geometry.shape:
             raise ValueError(f"map {self.array.shape} does not fit geometry {self.geometry.shape}")
 
+    @cached_property
+    def extent(self) -> tuple[float, float]:
+        """Smallest and largest finite value; (0, 0) when there is none. Computed once."""
+        if not self.array.size:
+            return 0.0, 0.0
+        # fmin and fmax pass over NaN without a copy of a large volume.
+        low, high = float(np.fmin.reduce(self.array, axis=None)), float(np.fmax.reduce(self.array, axis=None))
+        if np.isfinite(low) and np.isfinite(high):
+            return low, high
+        finite = self.array[np.isfinite(self.array)]
+        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+    @cached_property
+    def peak(self) -> tuple[int, int, int] | None:
+        """(slice, row, column) of the first of the largest finite values; None for an empty map. Computed once."""
+        if self.is_empty():
+            return None
+        z, y, x = np.unravel_index(int(np.argmax(self.array == np.float32(self.extent[1]))), self.array.shape)
+        return int(z), int(y), int(x)
+
     def is_empty(self) -> bool:
         """True when there is no evidence to show: every seen value is zero or not finite."""
-        finite = self.array[np.isfinite(self.array)]
-        return not finite.size or not np.any(finite)
+        return self.extent == (0.0, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,10 @@ class Volume:
 
     def default_window(self) -> Window:
         """The file's window, or the 0.5 to 99.5 percentile range of the finite values."""
-        if self.window is not None:
-            return self.window
+        return self.window or self._percentile_window
+
+    @cached_property
+    def _percentile_window(self) -> Window:
         # A strided sample is enough for a percentile and keeps a 400-slice CT instant.
         sample = self.array.reshape(-1)[:: max(1, self.array.size // 500_000)].astype(np.float64)
         sample = sample[np.isfinite(sample)]

@@ -10,7 +10,6 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +17,6 @@ from saliency_viewer.domain import AttributionMap, RegionSet, Volume, label_map
 from saliency_viewer.runtime.files import write_bytes
 from saliency_viewer.spatial import Geometry
 
-_new_image: Any = nibabel.Nifti1Image  # nibabel declares only a part of its types
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _COMPRESSION = 3
 _RIGID = 1e-4  # of axes at right angles; positions in DICOM are rounded
@@ -53,8 +51,11 @@ def ras_affine(geometry: Geometry) -> NDArray[np.float64]:
 
 
 def _write(array: NDArray[np.generic], geometry: Geometry, path: Path, description: str, comment: str = "") -> Path:
+    import nibabel  # here, since it brings pydicom along, which the window does not need to stand
+
+    new_image: Any = nibabel.Nifti1Image  # nibabel declares only a part of its types
     affine = ras_affine(geometry)
-    image = _new_image(array.transpose(2, 1, 0), affine)
+    image = new_image(array.transpose(2, 1, 0), affine)
     code = _SCANNER if geometry.oriented else _ALIGNED
     image.set_sform(affine, code)
     if _is_rigid(geometry):

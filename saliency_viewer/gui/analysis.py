@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from PySide6.QtCore import QObject, QTimer
 
-from saliency_viewer.domain import AnalysisPlan, AnalysisResult, AttributionMap, MethodRequest, StatisticRow
+from saliency_viewer.domain import AnalysisPlan, AnalysisResult, MethodRequest, StatisticRow
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
@@ -18,7 +17,6 @@ from saliency_viewer.pipeline import CaseFields, Job, check_plan, measure_case
 
 FIRST_METHODS = ("grad-cam", "integrated-gradients")  # a layer's view and the input's, for who asked for nothing
 _MEASURE_DELAY = 120  # ms; a quick row of strokes is measured once
-_QUICKLY_SEARCHED = 20_000_000  # voxels; more would hold the window up
 _CERTAIN = 0.03  # below this share done, a remaining time would be a guess
 
 
@@ -150,7 +148,7 @@ class Analysis(QObject):
         index = (result.slices[len(result.slices) // 2], *view.index[1:]) if shown else view.index
         if index == tuple(size // 2 for size in result.volume.geometry.shape):
             # Nobody has looked anywhere yet, so look where the evidence is.
-            index = _brightest(next(one for one in result.maps if one.method == method)) or index
+            index = next(one for one in result.maps if one.method == method).peak or index
         self._state.change_view(method=method, index=index, map_shown=True)
 
     def _failed(self, number: int, message: str, hint: str, detail: str) -> None:
@@ -188,11 +186,3 @@ class Analysis(QObject):
                 self._state.set_rows(case, rows)
 
         self._pool.run(lambda: measure_case(result, regions, CaseFields()), finish)
-
-
-def _brightest(amap: AttributionMap) -> tuple[int, int, int] | None:
-    """Index of the map's largest value; None for an empty map, and for one too large to search at once."""
-    if amap.is_empty() or amap.array.size > _QUICKLY_SEARCHED:
-        return None
-    z, y, x = np.unravel_index(int(np.nanargmax(amap.array)), amap.array.shape)
-    return int(z), int(y), int(x)

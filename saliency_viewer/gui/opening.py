@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject
 
 import saliency_viewer
-from saliency_viewer.domain import AnalysisResult, ImageReference, ModelCard, Prediction, RegionSet, Series, Volume
+from saliency_viewer.domain import (
+    AnalysisResult,
+    ImageReference,
+    ModelCard,
+    Prediction,
+    RegionSet,
+    Series,
+    Study,
+    Volume,
+)
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.editing import Editing
 from saliency_viewer.gui.files import FilePool
@@ -21,6 +31,7 @@ from saliency_viewer.regions import RegionEditor
 from saliency_viewer.runtime.files import write_text
 from saliency_viewer.runtime.folders import state_folder
 from saliency_viewer.session import SUFFIX, Document, load_session
+from saliency_viewer.spatial import Geometry
 
 _THUMBNAIL = 52  # pixels
 _REGION_WORDS = ("regions", "mask", "seg", "label")
@@ -34,6 +45,28 @@ class Loaded:
     digest: str
     name: str
     thumbnail: NDArray[np.uint8]
+
+
+# The readers are imported where they are called, in the pool: importing pydicom takes half a second.
+
+
+def warm_up() -> None:
+    """Import the readers before anybody asks for them."""
+    importlib.import_module("saliency_viewer.readers")
+
+
+def read_study(path: str) -> Study:
+    """The study at ``path``. Raises :class:`UserError`."""
+    from saliency_viewer.readers import open_study
+
+    return open_study(Path(path))
+
+
+def read_regions(path: str, geometry: Geometry) -> RegionSet:
+    """A label map laid on ``geometry``. Raises :class:`UserError`."""
+    from saliency_viewer.readers import load_regions
+
+    return load_regions(Path(path), geometry)
 
 
 def load_series(series: Series) -> Loaded:
@@ -122,10 +155,8 @@ class Opening(QObject):
 
     def open_study(self, path: str) -> None:
         """List the series of a study and show the largest."""
-        from saliency_viewer.readers import open_study
-
         self._state.set_loading("Reading the study")
-        self._pool.run(lambda: open_study(Path(path)), lambda study: self._listed(path, study))
+        self._pool.run(lambda: read_study(path), lambda study: self._listed(path, study))
 
     def _listed(self, path: str, study: Any) -> None:
         chosen = study.choose()
@@ -181,10 +212,8 @@ class Opening(QObject):
         if volume is None:
             self._state.report(UserError("There is no image to lay regions on.", "Open a study first."))
             return
-        from saliency_viewer.readers import load_regions
-
         geometry = volume.geometry
-        self._pool.run(lambda: load_regions(Path(path), geometry), self._editing.put)
+        self._pool.run(lambda: read_regions(path, geometry), self._editing.put)
 
     def open_demo(self, kind: str) -> None:
         """Write the phantom, open it with its model and its regions, and explain it."""
@@ -224,13 +253,11 @@ class Opening(QObject):
 
 
 def _restore(path: Path) -> tuple[Case, str, ModelCard | None]:
-    from saliency_viewer.readers import open_study
-
     document = load_session(path)
     if document.image is None:
         raise UserError("This session holds no image.", "Open the study itself.")
     card = read_card(document.model) if document.model else None
-    series = open_study(Path(document.image.path)).choose(document.image.series)
+    series = read_study(document.image.path).choose(document.image.series)
     loaded = load_series(series)
     if document.image_hash and document.image_hash != loaded.digest:
         raise UserError(

@@ -13,7 +13,7 @@ from saliency_viewer.gui.desk import Desk
 from saliency_viewer.gui.editing import Editing
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
-from saliency_viewer.gui.opening import Opening
+from saliency_viewer.gui.opening import Opening, warm_up
 from saliency_viewer.gui.panels.bars import BottomBar, StatusLine, TopBar
 from saliency_viewer.gui.panels.evidence import EvidencePanel
 from saliency_viewer.gui.panels.methods import MethodsPanel
@@ -58,8 +58,9 @@ class MainWindow(QMainWindow):
         self.state.volume_changed.connect(self._show_images)
 
     def start(self) -> None:
-        """Start the compute process; it imports what it needs while the user looks round."""
+        """Start the compute process; it and the file pool import what they need while the user looks round."""
         self.worker.start()
+        self.pool.run(warm_up, lambda _: None)
 
     @property
     def busy(self) -> bool:

@@ -92,8 +92,15 @@ class ComputeWorker(QThread):
 
     def _tell_end(self, number: int, event: Done | Failed | Stopped) -> None:
         if isinstance(event, Done):
+            _look_through(event)
             self.done.emit(number, event.result)
         elif isinstance(event, Failed):
             self.failed.emit(number, event.message, event.hint, event.detail)
         else:
             self.stopped.emit(number)
+
+
+def _look_through(done: Done) -> None:
+    """Have each map search itself here: of a large volume that would hold the window up."""
+    for amap in done.result.maps:
+        _ = amap.peak

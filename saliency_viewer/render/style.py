@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from saliency_viewer.domain import AttributionMap
 from saliency_viewer.render.colours import ONE_SIDED, TWO_SIDED
 
@@ -57,21 +54,9 @@ def style_for(
     """
     maps = (amap,) if isinstance(amap, AttributionMap) else tuple(amap)
     two_sided = signed if signed is not None else not all(one.one_sided for one in maps)
-    ends = [finite_range(one.array) for one in maps]
+    ends = [one.extent for one in maps]
     low, high = min((end[0] for end in ends), default=0.0), max((end[1] for end in ends), default=0.0)
     if two_sided:
         size = max(abs(low), abs(high))
         return MapStyle(TWO_SIDED, -size, size, fade, threshold)
     return MapStyle(ONE_SIDED, 0.0, max(high, 0.0), fade, threshold)
-
-
-def finite_range(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Smallest and largest finite value; (0, 0) when there is none."""
-    if not values.size:
-        return 0.0, 0.0
-    # fmin and fmax pass over NaN without a copy of a large volume.
-    low, high = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
-    if np.isfinite(low) and np.isfinite(high):
-        return low, high
-    finite = values[np.isfinite(values)]
-    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

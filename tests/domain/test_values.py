@@ -123,3 +123,12 @@ def test_columns_of_the_table_are_those_that_scripts_rely_on():
         "subject", "patient", "session", "label", "group", "predicted", "probability", "model", "method", "target",
         "region", "statistic", "value", "unit", "reference", "p_value", "note",
     )  # fmt: skip
+
+
+def test_the_extent_and_the_peak_pass_over_what_is_not_finite() -> None:
+    values = np.full((2, 3, 4), np.nan, np.float32)
+    values[0, 1, 2], values[1, 0, 3], values[1, 2, 0], values[1, 2, 1] = -5.0, 2.0, 2.0, np.inf
+    amap = map_of(values)
+    assert amap.extent == (-5.0, 2.0)
+    assert amap.peak == (1, 0, 3)
+    assert map_of(np.zeros((1, 2, 2), np.float32)).peak is None

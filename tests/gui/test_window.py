@@ -25,7 +25,7 @@ def _square(axis: int, index: int, tool: str = "polygon") -> Stroke:
 def test_importing_the_window_loads_no_torch_and_nothing_heavy() -> None:
     code = (
         "import sys, saliency_viewer.gui.window;"
-        "print([m for m in ('torch','SimpleITK','matplotlib','scipy.ndimage') if m in sys.modules])"
+        "print([m for m in ('torch','SimpleITK','matplotlib','scipy.ndimage','pydicom','nibabel') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+import pickletools
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,3 +160,11 @@ def test_the_model_object_gives_the_same_map_as_a_plan(image: Path, block_model:
     prediction = load_model(block_model).predict(result.volume)
     assert prediction.classes == ("well", "sick")
     np.testing.assert_allclose(prediction.logits, result.prediction.logits, rtol=1e-5)
+
+
+def test_a_result_on_its_way_to_the_window_names_nothing_of_torch(image: Path, block_model: Path) -> None:
+    # Unpacking such a name would import torch in the window's process, which then stands still.
+    sent = pickle.dumps(run_plan(plan(image, block_model, "grad-cam", "integrated-gradients"), Services()))
+    # "torch" by itself is a key among the versions; a class of torch's has a module's name with a dot in it.
+    named = [value for _, value, _ in pickletools.genops(sent) if isinstance(value, str)]
+    assert not [value for value in named if value.startswith(("torch.", "torchvision."))]
