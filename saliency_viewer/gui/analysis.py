@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from saliency_viewer.domain import AnalysisPlan, AnalysisResult, MethodRequest, StatisticRow
 from saliency_viewer.errors import UserError
+from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.state import Case, Compute, DocumentState
@@ -45,15 +46,21 @@ class Analysis(QObject):
     """
 
     def __init__(
-        self, state: DocumentState, intents: Intents, worker: ComputeWorker, pool: FilePool, parent: QObject
+        self,
+        state: DocumentState,
+        intents: Intents,
+        worker: ComputeWorker,
+        pool: FilePool,
+        consent: Consent,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._state, self._worker, self._pool = state, worker, pool
+        self._state, self._worker, self._pool, self._consent = state, worker, pool, consent
         self._wish = Wish()
-        self._number = 0
+        self._number = 0  # of the newest job
+        self._waits_for_consent = False
         self._running: _Running | None = None
         self._measured = 0
-        self._trust = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_MEASURE_DELAY)
@@ -65,6 +72,8 @@ class Analysis(QObject):
         worker.done.connect(self._done)
         worker.failed.connect(self._failed)
         worker.stopped.connect(self._stopped)
+        consent.given.connect(self._go_on)
+        consent.refused.connect(self._give_up)
         state.regions_changed.connect(self._measure_soon)
         state.result_changed.connect(self._measure_soon)
 
@@ -93,22 +102,37 @@ class Analysis(QObject):
         return plan
 
     def explain(self, wish: Wish | None) -> None:
-        """Start computing; a job that runs is stopped. None repeats the last wish."""
+        """Start computing; a job that runs is stopped. None repeats the last wish.
+
+        A model that brings code of its own waits until the user has allowed it.
+        """
         self._wish = wish or self._wish
         try:
             plan = self.make_plan(self._wish)
         except UserError as error:
             self._state.report(error)
             return
-        case = self._state.case
+        case, code = self._state.case, self._state.model_code
         if case is None:
+            return
+        if code is not None and not self._consent.covers(code):
+            self._waits_for_consent = True
+            self._consent.ask(code)
             return
         if self._running is not None:
             self._worker.cancel(self._number)
-        self._number += 1
+        self._number = self._worker.new_id()
         self._running = _Running(case, plan)
         self._state.set_compute(Compute(self._number, 0.0, "Getting ready"))
-        self._worker.submit(Job(self._number, plan, self._trust))
+        self._worker.submit(Job(self._number, plan, self._consent.digests(code)))
+
+    def _go_on(self) -> None:
+        if self._waits_for_consent:
+            self._waits_for_consent = False
+            self.explain(None)
+
+    def _give_up(self) -> None:
+        self._waits_for_consent = False
 
     def cancel(self) -> None:
         """Ask the running job to stop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.gui.editing import Editing
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.memory import RecentFiles
 from saliency_viewer.gui.state import Case, DocumentState, View
+from saliency_viewer.models import CARD_NAME, OwnCode, is_package, read_card
 from saliency_viewer.regions import RegionEditor
 from saliency_viewer.runtime.files import write_text
 from saliency_viewer.runtime.folders import state_folder
@@ -69,6 +72,16 @@ def read_regions(path: str, geometry: Geometry) -> RegionSet:
     return load_regions(Path(path), geometry)
 
 
+def kind_of(path: str) -> str:
+    """``session``, ``model`` (a folder, model.toml or zip) or ``study``, by name and content."""
+    place = Path(path)
+    if path.endswith(SUFFIX):
+        return "session"
+    if place.suffix.lower() == ".zip" or place.name == CARD_NAME or (place / CARD_NAME).exists():
+        return "model" if is_package(place) else "study"
+    return "study"
+
+
 def load_series(series: Series) -> Loaded:
     """Decode one series. Raises :class:`UserError`."""
     from saliency_viewer.exporters import case_identifier
@@ -91,24 +104,20 @@ def thumbnail(volume: Volume) -> NDArray[np.uint8]:
     return np.ascontiguousarray(grey[top : top + side, left : left + side])
 
 
-def read_card(path: str) -> ModelCard:
-    """The card of a package, without its weights and without torch. Raises :class:`UserError`."""
-    from saliency_viewer.models import parse_card
-    from saliency_viewer.models.files import open_files
-
-    return parse_card(open_files(path).read("model.toml").decode("utf-8-sig"))
-
-
 def make_demo(kind: str) -> Path:
     """Write the demo's files into the user's state folder, once for each version; returns the folder of ``kind``."""
     from saliency_viewer.pipeline import write_demo
 
-    folder = state_folder() / f"demo-{saliency_viewer.__version__}"
+    folder = _demo_folder()
     marker = folder / "complete"
     if not marker.exists():
         write_demo(folder)
         write_text(marker, "")
     return folder / kind
+
+
+def _demo_folder() -> Path:
+    return state_folder() / f"demo-{saliency_viewer.__version__}"
 
 
 def _spoken(identifier: str) -> str:
@@ -119,10 +128,17 @@ class Opening(QObject):
     """Hears everything that opens something, and reads it in the pool."""
 
     def __init__(
-        self, state: DocumentState, intents: Intents, pool: FilePool, editing: Editing, parent: QObject
+        self,
+        state: DocumentState,
+        intents: Intents,
+        pool: FilePool,
+        editing: Editing,
+        recent: RecentFiles,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._state, self._intents, self._pool, self._editing = state, intents, pool, editing
+        self._state, self._intents, self._pool = state, intents, pool
+        self._editing, self._recent = editing, recent
         pool.failed.connect(self._refused)
         pool.idle.connect(lambda: state.set_loading(""))
         intents.open_paths.connect(self.open_paths)
@@ -146,19 +162,28 @@ class Opening(QObject):
     def open_paths(self, paths: list[str]) -> None:
         """Studies, sessions and model packages, told apart by what they hold."""
         for path in paths:
-            if path.endswith(SUFFIX):
-                self.open_session(Path(path))
-            elif (Path(path) / "model.toml").exists() or Path(path).name == "model.toml":
-                self.open_model(path)
-            else:
-                self.open_study(path)
+            self._pool.run(partial(kind_of, path), partial(self._open, path))
+
+    def _open(self, path: str, kind: str) -> None:
+        if kind == "session":
+            self.open_session(Path(path))
+        elif kind == "model":
+            self.open_model(path)
+        else:
+            self.open_study(path)
 
     def open_study(self, path: str) -> None:
         """List the series of a study and show the largest."""
         self._state.set_loading("Reading the study")
-        self._pool.run(lambda: read_study(path), lambda study: self._listed(path, study))
 
-    def _listed(self, path: str, study: Any) -> None:
+        def show(study: Study) -> None:
+            self._listed(path, study)
+            if not path.startswith(str(_demo_folder())):
+                self._recent.add_study(path)
+
+        self._pool.run(lambda: read_study(path), show)
+
+    def _listed(self, path: str, study: Study) -> None:
         chosen = study.choose()
         series = study.series
         cases = [
@@ -200,8 +225,10 @@ class Opening(QObject):
         package = str(Path(path).parent) if Path(path).name == "model.toml" else path
         self._state.set_loading("Reading the model's card")
 
-        def show(card: ModelCard) -> None:
-            self._state.set_model(package, card)
+        def show(found: tuple[ModelCard, OwnCode | None]) -> None:
+            self._state.set_model(package, *found)
+            if not package.startswith(str(_demo_folder())):
+                self._recent.add_model(package)
             self._try_explain()
 
         self._pool.run(lambda: read_card(package), show)
@@ -230,12 +257,18 @@ class Opening(QObject):
     def open_session(self, path: Path) -> None:
         """Reopen saved work; the image is read again from where it was."""
         self._state.set_loading("Reading the session")
-        self._pool.run(lambda: _restore(path), self._restored)
 
-    def _restored(self, restored: tuple[Case, str, ModelCard | None]) -> None:
-        case, model, card = restored
-        if card is not None:
-            self._state.set_model(model, card)
+        def show(restored: Restored) -> None:
+            self._restored(restored)
+            if not path.is_relative_to(state_folder()):  # an autosave is no file of the user's
+                self._recent.add_study(str(path))
+
+        self._pool.run(lambda: _restore(path), show)
+
+    def _restored(self, restored: Restored) -> None:
+        case, model = restored.case, restored.model
+        if model is not None:
+            self._state.set_model(restored.model_path, *model)
         position = self._state.add_cases([case])
         self._state.show(position)
         self._state.touch(False)
@@ -252,11 +285,20 @@ class Opening(QObject):
         self._state.report(error)
 
 
-def _restore(path: Path) -> tuple[Case, str, ModelCard | None]:
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """What a session file brought back; ``model`` is the package's card and code."""
+
+    case: Case
+    model_path: str
+    model: tuple[ModelCard, OwnCode | None] | None
+
+
+def _restore(path: Path) -> Restored:
     document = load_session(path)
     if document.image is None:
         raise UserError("This session holds no image.", "Open the study itself.")
-    card = read_card(document.model) if document.model else None
+    model = read_card(document.model) if document.model else None
     series = read_study(document.image.path).choose(document.image.series)
     loaded = load_series(series)
     if document.image_hash and document.image_hash != loaded.digest:
@@ -268,9 +310,9 @@ def _restore(path: Path) -> tuple[Case, str, ModelCard | None]:
     regions: RegionSet | None = document.regions
     case.editor = RegionEditor(regions) if regions is not None else None
     case.plan = document.plan
-    case.result = _result(document, loaded, card, document.prediction)
+    case.result = _result(document, loaded, model[0] if model else None, document.prediction)
     case.view = view_from(document.view, loaded.volume)
-    return case, document.model, card
+    return Restored(case, document.model, model)
 
 
 def _result(

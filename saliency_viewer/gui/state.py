@@ -22,6 +22,7 @@ from saliency_viewer.domain import (
     Window,
 )
 from saliency_viewer.errors import UserError
+from saliency_viewer.models import LayerNode, OwnCode
 from saliency_viewer.regions import RegionEditor
 
 
@@ -81,6 +82,7 @@ class DocumentState(QObject):
     cases_changed = Signal()
     volume_changed = Signal()  # another image is shown
     model_changed = Signal()
+    layers_changed = Signal()  # the model's modules are known
     result_changed = Signal()
     map_changed = Signal()  # which map, and how it is coloured
     regions_changed = Signal()
@@ -98,6 +100,8 @@ class DocumentState(QObject):
         self.current: int | None = None
         self.card: ModelCard | None = None
         self.model_path = ""
+        self.model_code: OwnCode | None = None
+        self.layers: LayerNode | None = None
         self.compute = Compute()
         self.loading = ""
         self.modified = False
@@ -160,10 +164,15 @@ class DocumentState(QObject):
         self.regions_changed.emit()
         self.rows_changed.emit()
 
-    def set_model(self, path: str, card: ModelCard) -> None:
-        """Another model package."""
-        self.model_path, self.card = path, card
+    def set_model(self, path: str, card: ModelCard, code: OwnCode | None = None) -> None:
+        """Another model package, with the Python file it brings."""
+        self.model_path, self.card, self.model_code, self.layers = path, card, code, None
         self.model_changed.emit()
+
+    def set_layers(self, layers: LayerNode) -> None:
+        """The modules of the present model, once it is loaded."""
+        self.layers = layers
+        self.layers_changed.emit()
 
     def set_result(self, case: Case, plan: AnalysisPlan, result: AnalysisResult) -> None:
         """What an analysis gave."""

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from typing import Protocol
 
 from PySide6.QtCore import QObject, QThread, Signal
 
-from saliency_viewer.pipeline import ComputeProcess, Done, Failed, Job, Progress, Started, Stopped
-from saliency_viewer.pipeline.process import Event
+from saliency_viewer.domain import AnalysisResult
+from saliency_viewer.pipeline import (
+    ComputeProcess,
+    Described,
+    Done,
+    Failed,
+    Job,
+    ModelJob,
+    Progress,
+    Started,
+    Stopped,
+)
+from saliency_viewer.pipeline.messages import Event
 
 _LOG = logging.getLogger(__name__)
 _WAIT = 0.1  # seconds between two looks at whether the window closes
@@ -21,7 +33,7 @@ class Process(Protocol):
     def start(self) -> None:
         """Spawn."""
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job | ModelJob) -> None:
         """Queue a job."""
 
     def cancel(self, job_id: int | str) -> None:
@@ -40,6 +52,7 @@ class ComputeWorker(QThread):
     began = Signal(int)
     progressed = Signal(int, float, str)
     done = Signal(int, object)  # AnalysisResult
+    described = Signal(int, object)  # ModelDescription
     failed = Signal(int, str, str, str)
     stopped = Signal(int)
 
@@ -49,8 +62,13 @@ class ComputeWorker(QThread):
         self._process = process or ComputeProcess()
         self._closing = threading.Event()
         self._ids: set[int] = set()
+        self._numbers = itertools.count(1)
 
-    def submit(self, job: Job) -> None:
+    def new_id(self) -> int:
+        """An id that no job had before."""
+        return next(self._numbers)
+
+    def submit(self, job: Job | ModelJob) -> None:
         """Hand over a frozen plan; from any thread."""
         self._ids.add(int(job.id))
         self._process.submit(job)
@@ -90,17 +108,19 @@ class ComputeWorker(QThread):
             self._ids.discard(number)
             self._tell_end(number, event)
 
-    def _tell_end(self, number: int, event: Done | Failed | Stopped) -> None:
+    def _tell_end(self, number: int, event: Done | Described | Failed | Stopped) -> None:
         if isinstance(event, Done):
-            _look_through(event)
+            _look_through(event.result)
             self.done.emit(number, event.result)
+        elif isinstance(event, Described):
+            self.described.emit(number, event.description)
         elif isinstance(event, Failed):
             self.failed.emit(number, event.message, event.hint, event.detail)
         else:
             self.stopped.emit(number)
 
 
-def _look_through(done: Done) -> None:
+def _look_through(result: AnalysisResult) -> None:
     """Have each map search itself here: of a large volume that would hold the window up."""
-    for amap in done.result.maps:
+    for amap in result.maps:
         _ = amap.peak

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.files import PackageFiles
+from saliency_viewer.models.own_code import OwnCode, own_code
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,37 +84,33 @@ def _builtin(request: Request) -> nn.Module:
 
 
 def _python(request: Request) -> nn.Module:
-    file, _, class_name = request.name.rpartition(":")
-    if not file or not class_name.isidentifier():
-        raise UserError(
-            "model.toml: a python architecture needs a file and a class.",
-            'Write it like architecture = "python:network.py:MyNetwork".',
-        )
-    digest = request.files.digest(file)
-    trusted = request.trust_code(digest) if callable(request.trust_code) else request.trust_code
+    code = own_code(f"python:{request.name}", request.files)
+    assert code is not None  # the prefix says so
+    trusted = request.trust_code(code.digest) if callable(request.trust_code) else request.trust_code
     if trusted is not True:
         raise UserError(
             "This model package brings its own Python code, which could do anything on this computer: it was not run.",
-            "If you know where it comes from, read the file and allow it (--trust-code on the command line).",
-            f"sha256 of the code: {digest}",
+            "If you know where it comes from, read the file and allow it: in the window when it asks (choose the "
+            "package again if the file was changed since), on the command line with --trust-code.",
+            f"sha256 of the code: {code.digest}",
         )
-    module = _run_code(request.files.read(file), digest)
-    found = getattr(module, class_name, None)
+    module = _run_code(code)
+    found = getattr(module, code.class_name, None)
     if not callable(found):
         names = [name for name in vars(module) if not name.startswith("_")]
-        raise UserError(f"The package's code defines no '{class_name}'.", near_match(class_name, names))
-    return _called(lambda: found(**request.arguments), class_name)
+        raise UserError(f"The package's code defines no '{code.class_name}'.", near_match(code.class_name, names))
+    return _called(lambda: found(**request.arguments), code.class_name)
 
 
-def _run_code(source: bytes, digest: str) -> types.ModuleType:
+def _run_code(code: OwnCode) -> types.ModuleType:
     import sys
 
-    name = f"saliency_viewer_user_code_{digest[:16]}"
+    name = f"saliency_viewer_user_code_{code.digest[:16]}"
     module = types.ModuleType(name)
     # Dataclasses and deep copies look their module up by name, so it has to be known while it runs and after.
     sys.modules[name] = module
     try:
-        exec(compile(source, "<code of the model package>", "exec"), module.__dict__)
+        exec(compile(code.source, "<code of the model package>", "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[name]
         raise UserError(

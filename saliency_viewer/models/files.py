@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
@@ -24,10 +23,6 @@ class PackageFiles(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes:
         """Its bytes. Raises :class:`UserError` when there is none."""
-
-    def digest(self, name: str) -> str:
-        """Its sha256 as hex digits."""
-        return hashlib.sha256(self.read(name)).hexdigest()
 
 
 class FolderFiles(PackageFiles):
@@ -137,3 +132,12 @@ def open_files(path: str | Path) -> PackageFiles:
             "Choose a folder or zip with a model.toml and a weights file in it.",
         )
     return files
+
+
+def is_package(path: str | Path) -> bool:
+    """Whether there is a model package at ``path``; never raises."""
+    try:
+        open_files(path)
+    except UserError:
+        return False
+    return True

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from saliency_viewer.models.classifier import Classifier
 
 
 @dataclass(frozen=True)
 class LayerNode:
     """One module.
 
-    ``path`` is its name for ``named_modules`` (empty for the network itself), ``name`` the last part of
-    it, ``kind`` its class.
+    Attributes
+    ----------
+    name, path:
+        Its own name, and that for ``named_modules`` (empty for the network itself).
+    kind:
+        Its class.
+    output:
+        (channels, *spatial) of one sample's output at its last call; empty when it was not called or gives no tensor.
+    has_maps:
+        Whether a layer method can read it: feature maps with more than one position.
     """
 
     name: str
     path: str
     kind: str
+    output: tuple[int, ...] = ()
+    has_maps: bool = False
     children: tuple[LayerNode, ...] = ()
 
     def walk(self) -> Iterator[LayerNode]:
@@ -30,15 +44,45 @@ class LayerNode:
             yield from child.walk()
 
 
-def layer_names(network: nn.Module) -> LayerNode:
-    """The tree of ``network``'s modules; a module used in several places stands in each of them."""
-    return _node(network, "", "")
+def layer_tree(classifier: Classifier) -> LayerNode:
+    """The tree of the network's modules with the shapes seen in one run on zeros.
+
+    A module used in several places stands in each of them. Raises :class:`UserError` when the network cannot run.
+    """
+    from saliency_viewer.models.forward import count_outputs, input_shape
+
+    shapes: dict[int, tuple[int, ...]] = {}
+    with _shapes_noted(classifier.network, shapes):
+        count_outputs(classifier.network, classifier.card.input, classifier.device)
+    return _node(classifier.network, "", "", shapes, len(input_shape(classifier.card.input)) - 1)
 
 
-def _node(module: nn.Module, name: str, path: str) -> LayerNode:
+@contextmanager
+def _shapes_noted(network: nn.Module, shapes: dict[int, tuple[int, ...]]) -> Iterator[None]:
+    def note(module: nn.Module, _inputs: Any, output: Any) -> None:
+        shape = getattr(output, "shape", None)
+        if shape is not None and len(shape) > 1:
+            shapes[id(module)] = tuple(int(size) for size in shape[1:])
+
+    handles = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _node(module: nn.Module, name: str, path: str, shapes: dict[int, tuple[int, ...]], axes: int) -> LayerNode:
     children = tuple(
-        _node(child, child_name, f"{path}.{child_name}" if path else child_name)
+        _node(child, child_name, f"{path}.{child_name}" if path else child_name, shapes, axes)
         for child_name, child in module._modules.items()
         if child is not None
     )
-    return LayerNode(name, path, type(module).__name__, children)
+    output = shapes.get(id(module), ())
+    return LayerNode(name, path, type(module).__name__, output, _has_maps(output, axes), children)
+
+
+def _has_maps(output: tuple[int, ...], axes: int) -> bool:
+    """Pooled features with their channels last (1, 1, C), as ConvNeXt normalises them, are no map."""
+    pooled = len(output) > 2 and math.prod(output[:-1]) == 1
+    return len(output) == axes and math.prod(output[1:]) > 1 and not pooled

@@ -18,6 +18,7 @@ from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
 from saliency_viewer.models.forward import make_ready
+from saliency_viewer.models.own_code import OwnCode, own_code
 from saliency_viewer.models.weights import load_state, read_state
 from saliency_viewer.runtime.files import make_folder, write_error
 
@@ -44,7 +45,7 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
         and no code in the weights file is run.
     """
     files = open_files(path)
-    card, card_bytes = _read_card(files)
+    card, card_bytes = _card_in(files)
     if card.task != "classification":
         raise UserError(
             "This package holds a segmentation network, which cannot be explained yet.",
@@ -59,14 +60,25 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
     del content  # weights can be large, and are in memory a second time from here on
     network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
     load_state(network, state)
-    code = _code_digest(card, files)
-    model_hash = hashlib.sha256(hashlib.sha256(card_bytes).digest() + digest.digest() + code).hexdigest()
+    code = own_code(card.architecture, files)
+    parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
+    model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
     classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device)
     _check_layer(classifier)
     return classifier
 
 
-def _read_card(files: PackageFiles) -> tuple[ModelCard, bytes]:
+def read_card(path: str | Path) -> tuple[ModelCard, OwnCode | None]:
+    """The card of the package at ``path`` and the Python file it brings, without weights and without torch.
+
+    Raises :class:`UserError` when there is no package or its card is wrong.
+    """
+    files = open_files(path)
+    card, _ = _card_in(files)
+    return card, own_code(card.architecture, files)
+
+
+def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes]:
     content = files.read(CARD_NAME)
     try:
         return parse_card(content.decode("utf-8-sig")), content
@@ -84,11 +96,6 @@ def _compare_sums(files: PackageFiles, name: str, found: str) -> None:
                 "The weights file is not the one that this package was written with (its sha256 differs).",
                 f"Copy the package again; if the weights were changed on purpose, remove {SUMS_NAME}.",
             )
-
-
-def _code_digest(card: ModelCard, files: PackageFiles) -> bytes:
-    kind, _, rest = card.architecture.partition(":")
-    return bytes.fromhex(files.digest(rest.rpartition(":")[0])) if kind == "python" else b""
 
 
 def _check_layer(classifier: Classifier) -> None:

@@ -8,10 +8,12 @@ from saliency_viewer.pipeline.batch import BatchOptions, BatchReport, CaseFailur
 from saliency_viewer.pipeline.case import CaseFields, explain_case, measure_case
 from saliency_viewer.pipeline.cohort import Case, read_cohort
 from saliency_viewer.pipeline.demo import write_demo
+from saliency_viewer.pipeline.description import ModelDescription
 from saliency_viewer.pipeline.hashing import image_hash
 from saliency_viewer.pipeline.measuring import measure_map
+from saliency_viewer.pipeline.messages import Described, Done, Failed, Job, ModelJob, Progress, Started, Stopped
 from saliency_viewer.pipeline.model import Model, load_model
-from saliency_viewer.pipeline.process import ComputeProcess, Done, Failed, Job, Progress, Started, Stopped
+from saliency_viewer.pipeline.process import ComputeProcess
 from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.study import explain_study, export_study
@@ -24,10 +26,13 @@ __all__ = [
     "CaseFailure",
     "CaseFields",
     "ComputeProcess",
+    "Described",
     "Done",
     "Failed",
     "Job",
     "Model",
+    "ModelDescription",
+    "ModelJob",
     "Progress",
     "Services",
     "Started",

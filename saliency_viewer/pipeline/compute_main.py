@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from saliency_viewer.domain import AnalysisPlan
 from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.pipeline.analysis import run_plan
-from saliency_viewer.pipeline.messages import Failed, Job, Progress, Started, Stopped
+from saliency_viewer.pipeline.description import describe_model
+from saliency_viewer.pipeline.messages import Failed, Job, ModelJob, Progress, Started, Stopped
 from saliency_viewer.pipeline.privacy import unexpected
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.shared_arrays import pack
@@ -51,10 +52,14 @@ def warm_up() -> None:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the process does: ``warm_up`` once, then ``work`` for each job. Both are importable functions."""
+    """What the process does: ``warm_up`` once, then ``work`` or ``describe`` for each job, by its kind.
+
+    All are importable functions.
+    """
 
     work: Work = run_plan
     warm_up: Callable[[], None] = warm_up
+    describe: Work = describe_model
 
 
 def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str, tools: Tools) -> None:
@@ -74,7 +79,8 @@ def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str, 
             open_segments.pop(message).close()
             continue
         ordinal, job = message
-        outcome = _run(tools.work, job, ordinal, services, connection, cancelled)
+        work = tools.describe if isinstance(job, ModelJob) else tools.work
+        outcome = _run(work, job, ordinal, services, connection, cancelled)
         if isinstance(outcome, (Failed, Stopped)):
             connection.send(outcome)
             continue
@@ -99,11 +105,16 @@ def _leave_with_parent() -> None:
 
 
 def _run(
-    work: Work, job: Job, ordinal: int, services: Services, connection: Connection[Any, Any], cancelled: CancelCell
+    work: Work,
+    job: Job | ModelJob,
+    ordinal: int,
+    services: Services,
+    connection: Connection[Any, Any],
+    cancelled: CancelCell,
 ) -> Any:
     """The job's result, :class:`Failed` or :class:`Stopped`."""
     connection.send(Started(job.id))
-    services.trust_code = job.trust_code
+    services.trust_code = job.allowed_code
     context = RunContext(_Reporter(connection, job), lambda: cancelled.value == ordinal)
     try:
         return work(job.plan, services, context)
@@ -121,7 +132,7 @@ def _run(
 class _Reporter:
     """Sends progress, not more often than a window can draw it."""
 
-    def __init__(self, connection: Connection[Any, Any], job: Job) -> None:
+    def __init__(self, connection: Connection[Any, Any], job: Job | ModelJob) -> None:
         self._connection = connection
         self._job = job
         self._last = 0.0

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saliency_viewer.domain import AnalysisPlan, AnalysisResult
+from saliency_viewer.domain import AnalysisPlan, AnalysisResult, ImageReference
+from saliency_viewer.pipeline.description import ModelDescription
 
 JobId = int | str
 
 
 @dataclass(frozen=True)
 class Job:
-    """A frozen plan under an id of the caller's choice; ``trust_code`` is the user's consent for this package."""
+    """A frozen plan under an id of the caller's choice.
+
+    ``allowed_code`` holds SHA-256 digests of the Python files that the user allowed model packages to run.
+    """
 
     id: JobId
     plan: AnalysisPlan
-    trust_code: bool = False
+    allowed_code: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class ModelJob:
+    """Load a model package and describe it; ``allowed_code`` as in :class:`Job`."""
+
+    id: JobId
+    model: str
+    allowed_code: frozenset[str] = frozenset()
+
+    @property
+    def plan(self) -> AnalysisPlan:
+        """A plan that names the model and asks nothing of it."""
+        return AnalysisPlan(ImageReference(""), self.model, ())
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,14 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Described:
+    """What a :class:`ModelJob` found."""
+
+    job_id: JobId
+    description: ModelDescription
+
+
+@dataclass(frozen=True)
 class Failed:
     """A job that gave nothing, in the words of :class:`UserError`."""
 
@@ -59,4 +85,4 @@ class Stopped:
     job_id: JobId
 
 
-Event = Started | Progress | Done | Failed | Stopped
+Event = Started | Progress | Done | Described | Failed | Stopped

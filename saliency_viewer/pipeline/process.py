@@ -18,7 +18,16 @@ from typing import Any
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.compute_main import READY, CancelCell, Tools, serve
-from saliency_viewer.pipeline.messages import Done, Event, Failed, Job, JobId, Progress, Started, Stopped
+from saliency_viewer.pipeline.messages import (
+    Described,
+    Done,
+    Event,
+    Failed,
+    Job,
+    JobId,
+    ModelJob,
+    Stopped,
+)
 from saliency_viewer.pipeline.shared_arrays import (
     Parcel,
     new_prefix,
@@ -27,8 +36,6 @@ from saliency_viewer.pipeline.shared_arrays import (
     unpack,
 )
 
-__all__ = ["ComputeProcess", "Done", "Event", "Failed", "Job", "Progress", "Started", "Stopped"]
-
 PATIENCE = 1.0  # seconds between asking a job to stop and killing its process
 _LOOK = 0.05  # seconds; how long a cancellation from another thread may wait to be noticed
 _KILLED = -9
@@ -36,7 +43,7 @@ _KILLED = -9
 
 @dataclass
 class _Running:
-    job: Job
+    job: Job | ModelJob
     ordinal: int
     stop_asked: float | None = None
 
@@ -52,7 +59,7 @@ class ComputeProcess:
         self._tools = tools or Tools()
         self._context = multiprocessing.get_context("spawn")
         self._lock = threading.RLock()
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[Job | ModelJob] = deque()
         self._running: _Running | None = None
         self._pending: list[Event] = []
         self._ordinal = 0
@@ -92,7 +99,7 @@ class ComputeProcess:
             self._connection = ours
             self._ready = False
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job | ModelJob) -> None:
         """Queue a job; its events come from :meth:`events`."""
         with self._lock:
             self._waiting.append(job)
@@ -168,13 +175,14 @@ class ComputeProcess:
         else:
             self._pending.append(message)
 
-    def _unpacked(self, parcel: Parcel) -> Done:
+    def _unpacked(self, parcel: Parcel) -> Done | Described:
         if self._running is None:
             raise RuntimeError("a result came without a job")
         result = unpack(parcel)
         if parcel.segment and self._connection is not None:
             self._connection.send(parcel.segment)
-        return Done(self._running.job.id, result)
+        job = self._running.job
+        return Described(job.id, result) if isinstance(job, ModelJob) else Done(job.id, result)
 
     def _finish(self, event: Event) -> None:
         running, self._running = self._running, None

@@ -47,11 +47,11 @@ class LoadedImage:
 class Services:
     """Caches of opened studies, decoded volumes and loaded models.
 
-    ``trust_code`` allows model packages that bring their own Python file. Keys hold the files' time
-    and size, so a file that changed on disk is read again.
+    ``trust_code`` allows model packages to run the Python file they bring: every one, or those with these
+    SHA-256 digests. Keys hold the files' time and size, so a file that changed on disk is read again.
     """
 
-    def __init__(self, trust_code: bool = False, volumes: int = 2, models: int = 2) -> None:
+    def __init__(self, trust_code: bool | frozenset[str] = False, volumes: int = 2, models: int = 2) -> None:
         self.trust_code = trust_code
         self._studies: _Recent[Study] = _Recent(8)
         self._volumes: _Recent[LoadedImage] = _Recent(volumes)
@@ -82,8 +82,11 @@ class Services:
 
         return self._models.get(
             (path, stamp(path), device, self.trust_code),
-            lambda: load_package(Path(path), trust_code=self.trust_code, device=device),
+            lambda: load_package(Path(path), trust_code=self._trusts, device=device),
         )
+
+    def _trusts(self, digest: str) -> bool:
+        return self.trust_code if isinstance(self.trust_code, bool) else digest in self.trust_code
 
 
 def stamp(path: str) -> tuple[tuple[str, int, int], ...]:

@@ -24,7 +24,7 @@ from saliency_viewer.domain import (
 from saliency_viewer.gui.state import Case
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.gui.worker import ComputeWorker
-from saliency_viewer.pipeline import Job
+from saliency_viewer.pipeline import Job, ModelJob
 from saliency_viewer.session import Autosave
 from saliency_viewer.spatial import Geometry
 
@@ -54,6 +54,7 @@ class FakeProcess:
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+        self.models: list[ModelJob] = []
         self.cancelled: list[int | str] = []
         self.pending: list[object] = []
         self.closed = False
@@ -62,8 +63,11 @@ class FakeProcess:
     def start(self) -> None:
         pass
 
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
+    def submit(self, job: Job | ModelJob) -> None:
+        if isinstance(job, ModelJob):
+            self.models.append(job)
+        else:
+            self.jobs.append(job)
 
     def cancel(self, job_id: int | str) -> None:
         self.cancelled.append(job_id)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models import check_package, layer_names, load_package, write_package
+from saliency_viewer.models import check_package, layer_tree, load_package, write_package
 
 CODE = """
 from dataclasses import dataclass
@@ -274,12 +274,19 @@ def test_outputs_that_are_no_class_scores_are_refused(make, wrap):
         _ = make.classifier(Odd()).outputs
 
 
-def test_the_layer_tree_names_every_module_as_torch_does():
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Linear(2, 2)))
-    tree = layer_names(network)
+def test_the_layer_tree_names_every_module_as_torch_does_and_says_which_have_maps(make):
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(2, 2)
+    )
+    classifier = make.classifier(network, inputs="size = [8, 6]")
+    tree = layer_tree(classifier)
     assert [node.path for node in tree.walk()] == [name for name, _ in network.named_modules()]
     assert [node.kind for node in tree.walk()] == [type(m).__name__ for _, m in network.named_modules()]
-    assert [child.name for child in tree.children] == ["0", "1"]
+    assert [child.name for child in tree.children] == ["0", "1", "2"]
+    outputs = {node.path: node.output for node in tree.walk()}
+    assert (outputs["0"], outputs["1.1"], outputs["2"]) == ((2, 6, 4), (2, 1, 1), (2,))
+    assert [node.path for node in tree.walk() if node.has_maps] == ["0", "1.0"]
+    assert not any(module._forward_hooks for name, module in network.named_modules() if name)
 
 
 def test_the_hash_knows_card_weights_and_code(make, tmp_path):

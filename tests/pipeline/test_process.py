@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from saliency_viewer.domain import AnalysisPlan, ImageReference
+from saliency_viewer.pipeline import ComputeProcess, Done, Failed, Job, Progress, Started, Stopped
 from saliency_viewer.pipeline.compute_main import NICENESS, Tools
-from saliency_viewer.pipeline.process import ComputeProcess, Done, Failed, Job, Progress, Started, Stopped
 from saliency_viewer.pipeline.shared_arrays import remove_stale_segments
 
 HERE = str(Path(__file__).parent)
@@ -228,7 +228,7 @@ import sys, time
 import compute_fakes as fakes
 from saliency_viewer.domain import AnalysisPlan, ImageReference
 from saliency_viewer.pipeline.compute_main import Tools
-from saliency_viewer.pipeline.process import ComputeProcess, Job, Progress
+from saliency_viewer.pipeline import ComputeProcess, Job, Progress
 
 if __name__ == "__main__":
     compute = ComputeProcess(Tools(fakes.act, fakes.nothing_to_import))
