@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import sys
 
+from saliency_viewer.runtime import started  # noqa: F401 - the clock starts with its import
+
 
 def main() -> int:
     """Run the program; returns the exit status."""
@@ -14,10 +16,12 @@ def main() -> int:
     return run(sys.argv[1:], _open_window)
 
 
-def _open_window(paths: list[str], model: str | None, demo: str | None, screenshot: str | None) -> int:
+def _open_window(
+    paths: list[str], model: str | None, demo: str | None, screenshot: str | None, trust_code: bool
+) -> int:
     from saliency_viewer.gui import launch
 
-    return launch(paths, model, demo, screenshot)
+    return launch(paths, model, demo, screenshot, trust_code)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from saliency_viewer.cli.console import ProgressBar, complain, say
-from saliency_viewer.cli.options import add_plan_options, existing_files, make_plan
+from saliency_viewer.cli.console import ProgressBar, ProgressLines, complain, say
+from saliency_viewer.cli.options import add_plan_options, existing_files, make_plan, trusted
 from saliency_viewer.cli.parsing import natural_number
 from saliency_viewer.runtime.context import RunContext
 
@@ -19,6 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-samples", "--max_samples", type=natural_number, default=0, metavar="N", help="stop after N, 0 for all"
     )
+    parser.add_argument("--progress-lines", action="store_true", help=argparse.SUPPRESS)  # the window reads along
     parser.add_argument("--resume", action="store_true", help="skip cases that are complete for the same plan")
     add_plan_options(parser)
 
@@ -29,9 +30,9 @@ def run(options: argparse.Namespace) -> int:
 
     plan = make_plan(options, "")
     check_plan(plan)
-    services = Services(options.trust_code)
+    services = Services(trusted(options))
     cases = read_cohort(options.cohort, services.study)[: options.max_samples or None]
-    bar = ProgressBar()
+    bar = ProgressLines() if options.progress_lines else ProgressBar()
 
     def failed(failure: CaseFailure) -> None:
         bar.clear()

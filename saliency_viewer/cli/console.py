@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from saliency_viewer.errors import UserError
 
+PROGRESS_MARK = "progress"
 _WIDTH = 30
 _INTERVAL = 0.1  # seconds between two drawings of the bar
 _CERTAIN = 0.02  # below this share done, a remaining time would be a guess
@@ -27,6 +28,18 @@ def complain(text: str) -> None:
 def complain_about(error: UserError) -> None:
     """A user's error: what happened, and what to do."""
     complain(f"saliency-viewer: {error}")
+
+
+class ProgressLines:
+    """A line on standard output for each step, ``progress<tab>0.1250<tab>words``, for a program that reads along."""
+
+    def __call__(self, fraction: float, text: str) -> None:
+        """Say it at once: who reads along waits for it."""
+        sys.stdout.write(f"{PROGRESS_MARK}\t{fraction:.4f}\t{text}\n")
+        sys.stdout.flush()
+
+    def clear(self) -> None:
+        """Nothing stands on the line."""
 
 
 class ProgressBar:

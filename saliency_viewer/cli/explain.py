@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from saliency_viewer.cli.console import ProgressBar, complain, say
-from saliency_viewer.cli.options import add_plan_options, existing_files, make_plan
+from saliency_viewer.cli.options import add_plan_options, existing_files, make_plan, trusted
 from saliency_viewer.runtime.context import RunContext
 
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         outcome = explain_study(
             plan,
-            Services(options.trust_code),
+            Services(trusted(options)),
             options.out,
             region_files=regions,
             fields=CaseFields(subject=options.subject, label=options.label),

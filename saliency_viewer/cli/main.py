@@ -26,7 +26,7 @@ _DEBUG = "--debug"
 def run(argv: Sequence[str], open_window: OpenWindow | None = None) -> int:
     """Run the command that ``argv`` names, or open the window; returns the exit status.
 
-    ``open_window(paths, model, demo, screenshot)`` is handed in from above, since the command line and
+    ``open_window(paths, model, demo, screenshot, trust_code)`` is handed in from above, since the command line and
     the window do not know each other. It may raise ImportError when Qt cannot be loaded.
     """
     debug = _DEBUG in argv
@@ -89,6 +89,8 @@ def _overview(commands: Sequence[Command]) -> str:
 
 
 def _keep_libraries_quiet(debug: bool) -> None:
-    """What libraries log may hold values of patient tags."""
+    """What libraries log may hold values of patient tags; what the program says of itself is for who debugs."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("saliency_viewer").setLevel(logging.DEBUG if debug else logging.WARNING)
     for name in ("pydicom", "nibabel", "matplotlib", "PIL"):
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.CRITICAL)

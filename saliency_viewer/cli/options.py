@@ -51,8 +51,21 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=natural_number, default=DEFAULT_THREADS, metavar="N", help="CPU threads")
     parser.add_argument("--batch-size", type=natural_number, default=DEFAULT_BATCH_SIZE, metavar="N", help="batch size")
     parser.add_argument("--identify", action="store_true", help="keep the input's paths in the manifest")
-    parser.add_argument("--trust-code", action="store_true", help="let the model package run its own Python file")
+    parser.add_argument("--trust-code", action="store_true", help="let model packages run the Python file they bring")
+    parser.add_argument(
+        "--trust-sha256",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIGEST",
+        help="let them run it only if its SHA-256 is one of these",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+
+
+def trusted(options: argparse.Namespace) -> bool | frozenset[str]:
+    """Which Python files of model packages may run: all, or those with a digest in the set."""
+    return options.trust_code or frozenset(digest.lower() for digest in options.trust_sha256)
 
 
 def make_plan(options: argparse.Namespace, image: str) -> AnalysisPlan:

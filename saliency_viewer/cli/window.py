@@ -13,7 +13,7 @@ import saliency_viewer
 from saliency_viewer.cli.console import complain, say
 from saliency_viewer.errors import UserError
 
-OpenWindow = Callable[[list[str], str | None, str | None, str | None], int]
+OpenWindow = Callable[[list[str], str | None, str | None, str | None, bool], int]
 
 _INSTALL = "Install the missing system libraries: sudo apt-get install {}"
 # What a bare Debian lacks, by what Qt's import error or its platform plug-in names.
@@ -44,6 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="PACKAGE", help="model package: folder or zip")
     parser.add_argument("--demo", choices=("chest", "brain"), help="open the built-in demo")
     parser.add_argument("--screenshot", metavar="FILE.png", help="save the window once all is computed, then leave")
+    parser.add_argument("--trust-code", action="store_true", help="let model packages run their own Python files")
     parser.add_argument("--version", action="store_true", help="say the version and leave")
     parser.add_argument("--self-test", action="store_true", help="check the installation and leave")
 
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace, open_window: OpenWindow | None) -> int:
     if open_window is None:
         raise UserError("This entry point has no window.", "Start the program as saliency-viewer.")
     try:
-        return open_window(options.paths, options.model, options.demo, options.screenshot)
+        return open_window(options.paths, options.model, options.demo, options.screenshot, options.trust_code)
     except ImportError as error:
         raise missing_library(error) from error
 

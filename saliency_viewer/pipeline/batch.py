@@ -71,8 +71,9 @@ def run_batch(
     failures: list[CaseFailure] = []
     try:
         for number, case in enumerate(cases):
-            part = context.part(number / len(cases), (number + 1) / len(cases))
-            part.report(0.0, f"Case {number + 1} of {len(cases)}")
+            about = f"Case {number + 1} of {len(cases)}"
+            part = context.part(number / len(cases), (number + 1) / len(cases), about)
+            part.report(0.0)
             failure = runner.run(case, runner.case_plan(case, plan), part)
             if failure is not None:
                 failures.append(failure)

@@ -67,8 +67,10 @@ def _of_folder(folder: Path, open_study: Opener) -> tuple[Case, ...]:
     loose = [entry for entry in entries if entry.is_file() and entry not in singles and _may_be_dicom(entry)]
     if loose and not singles:
         # Slices of one scan, or one radiograph a file: the series tell which.
-        series = open_study(str(folder)).series
-        references = [ImageReference(str(folder), one.uid or str(one.number)) for one in series]
+        study = open_study(str(folder))
+        references = [ImageReference(str(folder), one.uid or str(one.number)) for one in study.series]
+        # A file that cannot be read is a case that fails, not one that never was.
+        references += [ImageReference(str(folder / one.path)) for one in study.unreadable]
     else:
         folders = [entry for entry in entries if entry.is_dir() and any(entry.iterdir())]
         references = [ImageReference(str(entry)) for entry in sorted([*singles, *folders])]

@@ -24,6 +24,7 @@ class RunContext:
     _start: float = 0.0
     _stop: float = 1.0
     _furthest: list[float] = field(default_factory=lambda: [0.0])
+    _about: str = ""
 
     def check(self) -> None:
         """Raise :class:`Cancelled` when the user asked to stop."""
@@ -39,10 +40,10 @@ class RunContext:
         overall = self._start + clipped * (self._stop - self._start)
         # One shared mark for all parts of one job: a progress bar that goes back is a lie.
         self._furthest[0] = max(self._furthest[0], overall)
-        self.progress(self._furthest[0], text)
+        self.progress(self._furthest[0], " · ".join(words for words in (self._about, text) if words))
 
-    def part(self, start: float, stop: float) -> RunContext:
-        """A context whose 0..1 is the interval ``start``..``stop`` of this one."""
+    def part(self, start: float, stop: float, about: str = "") -> RunContext:
+        """A context whose 0..1 is the interval ``start``..``stop`` of this one; ``about`` goes before its words."""
         width = self._stop - self._start
         return RunContext(
             self.progress,
@@ -50,4 +51,5 @@ class RunContext:
             self._start + start * width,
             self._start + stop * width,
             self._furthest,
+            about or self._about,
         )

@@ -75,8 +75,12 @@ def test_the_window_gets_what_the_user_asked_for(monkeypatch: pytest.MonkeyPatch
 
     assert run(["--demo", "chest", "--screenshot", "x.png"], window) == 0
     assert run([], window) == 0
-    assert run([os.curdir, "--model", "package"], window) == 0
-    assert seen == [([], None, "chest", "x.png"), ([], None, None, None), ([os.curdir], "package", None, None)]
+    assert run([os.curdir, "--model", "package", "--trust-code"], window) == 0
+    assert seen == [
+        ([], None, "chest", "x.png", False),
+        ([], None, None, None, False),
+        ([os.curdir], "package", None, None, True),
+    ]
 
 
 def _command(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
-from PySide6.QtCore import QProcess, Qt
+from PySide6.QtCore import QProcess, Qt, QTimer
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -19,43 +20,65 @@ from PySide6.QtWidgets import (
 )
 
 from saliency_viewer.gui import theme
-from saliency_viewer.gui.analysis import FIRST_METHODS
-from saliency_viewer.gui.dialogs.export import FolderField
+from saliency_viewer.gui.dialogs.paths import PathField
 from saliency_viewer.gui.panels.parts import label, row
 
 _GRACE = 3000  # ms between asking the batch to stop and ending it
+_STEPS = 1000
+_MARK = "progress\t"  # how `batch --progress-lines` begins a line about how far it is
 _WHAT = "Explains every image of a folder or of a table (columns subject, image). A failing case is named and passed."
+_SAID = {0: "All cases are done.", 1: "Some cases failed; they are named above."}
+_UNFINISHED = "The batch ended before it was done; Run goes on where it stopped."
 
 
 class BatchDialog(QDialog):
-    """Folder or table, model, methods, output; runs, says how it goes, and can be stopped and resumed."""
+    """Studies, model, methods, output; runs, says how far it is, and can be stopped and resumed.
 
-    def __init__(self, parent: QWidget | None, model: str, methods: tuple[str, ...] = FIRST_METHODS) -> None:
+    ``allowed_code`` gives the SHA-256 digests of model code that the user has allowed, when it is run.
+    """
+
+    def __init__(
+        self,
+        parent: QWidget | None,
+        model: str,
+        methods: tuple[str, ...],
+        allowed_code: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Batch")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(600)
-        self.cohort, self.out = FolderField("Folder of studies"), FolderField("Write to")
-        self.cohort.line.setPlaceholderText("Folder of studies, or path of a CSV table")
-        self.model, self.methods = QLineEdit(model), QLineEdit(" ".join(methods))
+        self.setMinimumWidth(640)
+        self._allowed_code = allowed_code
+        self._closes = False
+        self.cohort = PathField("Studies", "Folder of studies, or a CSV table", ("folder", "file"))
+        self.model = PathField("Model package", "Folder with model.toml, or a zip", ("folder", "file"))
+        self.out = PathField("Output folder", "A folder of its own", ("folder",))
+        self.model.line.setText(model)
+        self.methods = QLineEdit(" ".join(methods))
         self.resume = QCheckBox("Skip cases that are complete for the same plan")
         self.resume.setChecked(True)
-        self.log, self._bar = QPlainTextEdit(), QProgressBar()
+        self.log, self.bar = QPlainTextEdit(), QProgressBar()
         self.log.setReadOnly(True)
-        self._bar.setRange(0, 0)
-        self._bar.hide()
+        self.bar.setRange(0, _STEPS)
+        self.bar.setTextVisible(False)
+        self.words = label("", "muted")
         self.go, self.stop = QPushButton("Run"), QPushButton("Stop")
         self.go.setObjectName("primary")
         self.stop.setObjectName("plain")
-        self.stop.setEnabled(False)
         self.go.clicked.connect(self.start)
-        self.stop.clicked.connect(self._stop)
+        self.stop.clicked.connect(self.end)
         self._assemble()
+        self._running(False)
+        self._rest = ""
         self.process = QProcess(self)
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(self._ended)
-        self.process.errorOccurred.connect(lambda _error: self._ended(-1))
+        self.process.errorOccurred.connect(self._broken)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_GRACE)
+        self._patience.timeout.connect(self.process.kill)
 
     def _assemble(self) -> None:
         form = QFormLayout()
@@ -73,22 +96,29 @@ class BatchDialog(QDialog):
         column.setSpacing(theme.M)
         column.addWidget(label(_WHAT, "soft", True))
         column.addLayout(form)
-        column.addWidget(self._bar)
+        column.addWidget(self.bar)
+        column.addWidget(self.words)
         column.addWidget(self.log)
         column.addLayout(row(None, self.stop, self.go))
 
+    @property
+    def running(self) -> bool:
+        """Whether a batch runs."""
+        return self.process.state() != QProcess.ProcessState.NotRunning
+
     def arguments(self) -> list[str]:
         """The command line's arguments for what the fields say."""
-        found = ["batch", self.cohort.line.text().strip(), "--model", self.model.text().strip()]
+        found = ["batch", self.cohort.text, "--model", self.model.text, "--progress-lines"]
         for method in self.methods.text().split():
             found += ["--method", method]
-        found += ["--out", self.out.line.text().strip()]
+        for digest in sorted(self._allowed_code()):
+            found += ["--trust-sha256", digest]
+        found += ["--out", self.out.text]
         return [*found, "--resume"] if self.resume.isChecked() else found
 
     def start(self) -> None:
         """Run the batch; an empty field is said instead."""
-        fields = (self.cohort.line, self.model, self.methods, self.out.line)
-        if not all(field.text().strip() for field in fields):
+        if not all((self.cohort.text, self.model.text, self.methods.text().strip(), self.out.text)):
             self.log.appendPlainText("Fill in studies, model, methods and output folder first.")
             return
         frozen = getattr(sys, "frozen", False)
@@ -96,31 +126,67 @@ class BatchDialog(QDialog):
         self._running(True)
         self.process.start(sys.executable, [*before, *self.arguments()])
 
-    def _read(self) -> None:
-        text = bytes(self.process.readAllStandardOutput().data()).decode("utf-8", "replace")
-        for line in text.splitlines():
-            if line.strip():
-                self.log.appendPlainText(line)
+    def end(self) -> None:
+        """Ask the batch to stop, and end it when it has not after a while; what is finished stays."""
+        self.stop.setEnabled(False)
+        self.words.setText("Stopping")
+        self.process.terminate()
+        self._patience.start()
 
-    def _ended(self, code: int, _status: object = None) -> None:
+    def end_now(self) -> None:
+        """The program closes: end the batch at once."""
+        if self.running:
+            self.process.kill()
+            self.process.waitForFinished(_GRACE)
+
+    def _read(self) -> None:
+        # A line may arrive in two parts: what follows the last line break waits for its rest.
+        self._rest += bytes(self.process.readAllStandardOutput().data()).decode("utf-8", "replace")
+        *lines, self._rest = self._rest.split("\n")
+        for line in lines:
+            if line.startswith(_MARK):
+                self._show_progress(line)
+            elif line.strip():
+                self.log.appendPlainText(line.rstrip())
+
+    def _show_progress(self, line: str) -> None:
+        _, fraction, words = line.split("\t", 2)
+        self.bar.setValue(round(_STEPS * float(fraction)))
+        if self.stop.isEnabled():
+            self.words.setText(words)
+
+    def _ended(self, code: int, status: QProcess.ExitStatus) -> None:
+        self._patience.stop()
         self._read()
         self._running(False)
-        said = {0: "All cases are done.", 1: "Some cases failed; they are named above."}
-        self.log.appendPlainText(said.get(code, "The batch ended before it was done; Run goes on where it stopped."))
+        done = status == QProcess.ExitStatus.NormalExit
+        self.log.appendPlainText(_SAID.get(code, _UNFINISHED) if done else _UNFINISHED)
+        if self._closes:
+            self.close()
 
-    def _stop(self) -> None:
-        self.process.terminate()
+    def _broken(self, error: QProcess.ProcessError) -> None:
+        """A process that never ran does not say that it ended."""
+        if error == QProcess.ProcessError.FailedToStart:
+            self._running(False)
+            self.log.appendPlainText("The batch could not be started. Run saliency-viewer --self-test.")
 
     def _running(self, on: bool) -> None:
-        self._bar.setVisible(on)
+        self.bar.setVisible(on)
+        self.words.setVisible(on)
+        self.words.setText("Getting ready")
+        self.bar.setValue(0)
         self.go.setEnabled(not on)
         self.stop.setEnabled(on)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """A batch does not outlive its dialog."""
-        if self.process.state() != QProcess.ProcessState.NotRunning:
-            self.process.terminate()
-            if not self.process.waitForFinished(_GRACE):
-                self.process.kill()
-                self.process.waitForFinished(_GRACE)
+        """A batch does not outlive its dialog: it is stopped, and the dialog closes when it has ended."""
+        if self.running:
+            self._closes = True
+            self.end()
+            event.ignore()
+            return
         super().closeEvent(event)
+
+    def reject(self) -> None:
+        """Escape closes as the window's button does."""
+        self.close()

@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.panels.parts import label, row
 
+_LINE, _HIGHEST = 18, 320  # pixels, of the detail
 Choice = tuple[str, Callable[[], None] | None]
 
 
 class MessageDialog(QDialog):
-    """A sentence, a second one, optional detail, and one button for each choice (the first is the usual one)."""
+    """A sentence, a second one, detail behind a fold, and one button for each choice (the first is the usual one)."""
 
-    def __init__(self, parent: QWidget | None, title: str, text: str, hint: str, detail: str, *choices: Choice) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None,
+        title: str,
+        text: str,
+        hint: str,
+        detail: str,
+        *choices: Choice,
+        fold_name: str = "Technical detail",
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(440)
+        self.setMinimumWidth(560 if detail else 440)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 20, 20, theme.L)
         column.setSpacing(theme.M)
@@ -31,12 +42,14 @@ class MessageDialog(QDialog):
             column.addWidget(self.hint)
         self.detail = QPlainTextEdit(detail)
         self.detail.setReadOnly(True)
-        self.detail.setMaximumHeight(110)
+        self.detail.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.detail.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.detail.setFixedHeight(min(_LINE * (detail.count("\n") + 3), _HIGHEST))
         self.detail.hide()
         buttons = row(None, spacing=theme.S)
         if detail:
-            fold = QPushButton("Technical detail ▾")
-            fold.clicked.connect(lambda: self.detail.setVisible(self.detail.isHidden()))
+            fold = QPushButton(f"{fold_name} ▾")
+            fold.clicked.connect(self._toggle)
             buttons.insertWidget(0, fold)
             column.addWidget(self.detail)
         self.buttons: list[QPushButton] = []
@@ -49,6 +62,10 @@ class MessageDialog(QDialog):
         for button in reversed(self.buttons):
             buttons.addWidget(button)
         column.addLayout(buttons)
+
+    def _toggle(self) -> None:
+        self.detail.setVisible(self.detail.isHidden())
+        self.adjustSize()
 
     def _choose(self, action: Callable[[], None] | None) -> None:
         self.accept()
