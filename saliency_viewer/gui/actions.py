@@ -42,7 +42,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("undo", "↶", "Ctrl+Z", "Undo the last change of a region", "Draw", "undo"),
     Action("redo", "↷", "Ctrl+Shift+Z", "Redo", "Draw", "redo"),
     Action("new-region", "New region", "N", "Add an empty region to draw in", "Draw", "add_region"),
-    Action("explain", "Explain", "Ctrl+Return", "Compute the chosen maps", "Explain", "explain", (None,)),
+    Action("explain", "Explain", "Ctrl+Return", "Compute the chosen maps", "Explain", "explain_chosen"),
     Action("cancel", "Cancel", "Ctrl+.", "Stop the computation", "Explain", "cancel"),
     Action("hide-map", "Hide map", "Space", "Show or hide the map", "View", "toggle_map"),
     Action("fade-less", "Fade to image", "[", "Show more of the image", "View", "step_fade", (-0.1,)),

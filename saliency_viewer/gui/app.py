@@ -7,17 +7,23 @@ import sys
 import time
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QMessageLogContext, QObject, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.window import MainWindow
+from saliency_viewer.runtime.started import STARTED
 
 _LOG = logging.getLogger(__name__)
 _LOOK = 150  # ms between two looks at whether everything is there
 _PATIENCE = 120.0  # seconds until a screenshot is given up
 _BAD_INPUT = 2
+_OFFSCREEN_REMARK = "does not support propagateSizeHints"
+_NO_CONSENT = UserError(
+    "This model package brings its own Python code, and nobody is here to be asked whether it may run.",
+    "If you know where it comes from, add --trust-code.",
+)
 
 
 class ScreenshotTaker(QObject):
@@ -30,6 +36,7 @@ class ScreenshotTaker(QObject):
         self._quiet = 0
         self.status: int | None = None
         window.state.problem.connect(self._fail)
+        window.consent.wanted.connect(lambda _code: self._fail(_NO_CONSENT))
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
@@ -67,7 +74,7 @@ class ScreenshotTaker(QObject):
         QApplication.exit(status)
 
 
-def launch(paths: list[str], model: str | None, demo: str | None, screenshot: str | None) -> int:
+def launch(paths: list[str], model: str | None, demo: str | None, screenshot: str | None, trust_code: bool) -> int:
     """Open the window and run until it is closed.
 
     Parameters
@@ -80,31 +87,44 @@ def launch(paths: list[str], model: str | None, demo: str | None, screenshot: st
         ``chest`` or ``brain``: the built-in demo, explained at once.
     screenshot:
         PNG file that gets a picture of the window once everything asked for is loaded and computed.
+    trust_code:
+        Whether model packages may run the Python file they bring without the user being asked.
 
     Returns
     -------
     The exit status: 0, or 2 when a screenshot was asked for and something failed.
     """
-    started = time.perf_counter()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise UserError("A Qt program without a window is running already.", "Start the window by itself.")
     app.setApplicationName("Saliency Viewer")
+    _silence_offscreen()
     theme.dress(app)
     window = MainWindow()
+    window.consent.everything = trust_code
     taker = ScreenshotTaker(window, Path(screenshot)) if screenshot else None
+    if taker is None:
+        window.layout_memory.restore()
     window.show()
-    QTimer.singleShot(0, lambda: _begin(window, paths, model, demo, taker is None, started))
+    QTimer.singleShot(0, lambda: _begin(window, paths, model, demo, taker is None))
     status = int(app.exec())
     window.end()
     return taker.status if taker is not None and taker.status is not None else status
 
 
-def _begin(
-    window: MainWindow, paths: list[str], model: str | None, demo: str | None, asks: bool, started: float
-) -> None:
+def _silence_offscreen() -> None:
+    """Without a screen Qt says at every window that it cannot pass on sizes, which tells the user nothing."""
+
+    def say(_kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+        if _OFFSCREEN_REMARK not in text:
+            sys.stderr.write(f"{text}\n")
+
+    qInstallMessageHandler(say)
+
+
+def _begin(window: MainWindow, paths: list[str], model: str | None, demo: str | None, asks: bool) -> None:
     """What happens once the window stands; ``asks`` says whether somebody sits before it."""
-    _LOG.info("window shown after %.2f s", time.perf_counter() - started)
+    _LOG.info("window shown after %.2f s", time.perf_counter() - STARTED)
     window.start()
     if demo:
         window.intents.open_demo.emit(demo)

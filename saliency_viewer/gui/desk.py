@@ -14,12 +14,15 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.gui.dialogs.batch import BatchDialog
 from saliency_viewer.gui.dialogs.cheat_sheet import CheatSheet
 from saliency_viewer.gui.dialogs.export import ExportDialog
+from saliency_viewer.gui.dialogs.layers import LayerDialog
 from saliency_viewer.gui.dialogs.message import MessageDialog, error_dialog
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.models import OwnCode
 from saliency_viewer.session import SUFFIX, discard_recovery, load_settings, recoverable, save_settings
 
+_PACKAGES = "Model packages (*.zip model.toml);;All files (*)"
 _MASKS = "Label maps (*.nii *.nii.gz *.nrrd *.png);;All files (*)"
 
 
@@ -31,11 +34,11 @@ class Desk(QObject):
         self._state, self._intents, self._saving, self._window = state, intents, saving, window
         state.problem.connect(self.tell)
         intents.open_dialog.connect(self._open)
-        intents.choose_model_dialog.connect(lambda: self._folder("Model package", intents.choose_model.emit))
+        intents.choose_model_dialog.connect(self._open_model)
         intents.save.connect(self.save)
         intents.save_as.connect(self.save_as)
         intents.export_dialog.connect(self._export)
-        intents.batch_dialog.connect(lambda: self._show(BatchDialog(window, state.model_path)))
+        intents.layer_dialog.connect(lambda chosen: self._show(LayerDialog(window, state, intents, chosen)))
         intents.cheat_sheet.connect(lambda: self._show(CheatSheet(window)))
         intents.import_regions_dialog.connect(lambda: self._file("Regions", _MASKS, intents.import_regions.emit))
         intents.export_regions_dialog.connect(self._export_regions)
@@ -77,6 +80,24 @@ class Desk(QObject):
             ("Delete it", discard),
         )
 
+    def ask_to_run_code(self, code: OwnCode) -> None:
+        """A model package brings Python code: show it, and ask."""
+        allow, refuse = self._intents.allow_code.emit, self._intents.refuse_code.emit
+        dialog = MessageDialog(
+            self._window,
+            "Run the model's own code?",
+            f"This model package brings Python code of its own ({code.file}), which the program must run to use it.",
+            "Code can do anything on this computer that you can do. Allow it only if you know where the package comes "
+            "from. If it ever changes, you are asked again.",
+            f"# {code.file}\n# sha256 {code.digest}\n\n{code.text}",
+            ("Do not run it", refuse),
+            ("Allow this time", lambda: allow(code.digest, False)),
+            ("Always allow this file", lambda: allow(code.digest, True)),
+            fold_name="Show the code",
+        )
+        dialog.rejected.connect(refuse)
+        self._show(dialog)
+
     def ask_to_close(self, close: Callable[[], None]) -> None:
         """There is unsaved work."""
         self._ask(
@@ -102,6 +123,10 @@ class Desk(QObject):
             return
         self._save_name("Save session", f"Session (*{SUFFIX})", SUFFIX, lambda p: self._saving.save(Path(p)))
 
+    def open_batch(self, methods: tuple[str, ...], allowed_code: Callable[[], frozenset[str]]) -> None:
+        """The batch dialog, with the methods that are ticked."""
+        self._show(BatchDialog(self._window, self._state.model_path, methods, allowed_code))
+
     def _export(self) -> None:
         if not self._state.maps:
             self.tell(UserError("There is no map to export.", "Choose a method and compute its map first."))
@@ -117,6 +142,12 @@ class Desk(QObject):
             self._folder("Open a folder", lambda path: take([path]))
         else:
             self._file("Open", "All files (*)", lambda path: take([path]))
+
+    def _open_model(self, kind: str) -> None:
+        if kind == "folder":
+            self._folder("Model package", self._intents.choose_model.emit)
+        else:
+            self._file("Model package", _PACKAGES, self._intents.choose_model.emit)
 
     def _folder(self, title: str, take: Callable[[str], None]) -> None:
         self._pick(title, QFileDialog.FileMode.Directory, "", take)

@@ -57,7 +57,8 @@ class FilePool(QObject):
                 self._finished.emit(lambda: None)
                 return
             except Exception as error:  # a defect of ours must reach the user as text, never end the thread
-                _LOG.exception("unexpected fault in the file pool")
+                # The traceback can hold file names, which can be patients' names: only who debugs sees it.
+                _LOG.error("fault in the pool: %s", type(error).__name__, exc_info=_LOG.isEnabledFor(logging.DEBUG))
                 fault = UserError("The file could not be dealt with.", "Try another file.", type(error).__name__)
             else:
                 self._finished.emit(lambda: done(result))

@@ -70,7 +70,8 @@ QPushButton:hover, QToolButton:hover {{ background: {RAISED}; color: {TEXT}; }}
 QPushButton:focus, QToolButton:focus {{ border: 1px solid {ACCENT}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: #566070; }}
 QToolButton:checked {{ background: {ACCENT_DARK}; color: #CFE5FB; font-weight: 600; }}
-QToolButton::menu-indicator {{ image: none; }}
+QToolButton::menu-indicator, QPushButton::menu-indicator {{ image: none; }}
+QToolButton#smallTab {{ padding: 1px 7px; font-size: 11px; }}
 QPushButton#primary {{ background: {ACCENT_FILL}; color: white; font-weight: 600; padding: 7px 14px; }}
 QPushButton#primary:hover {{ background: {ACCENT}; }}
 QPushButton#primary:disabled {{ background: {RAISED}; color: {MUTED}; }}

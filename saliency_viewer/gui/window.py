@@ -9,10 +9,13 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QScrollArea, QStackedWid
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.actions import make_actions
 from saliency_viewer.gui.analysis import Analysis
+from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.desk import Desk
+from saliency_viewer.gui.dialogs.batch import BatchDialog
 from saliency_viewer.gui.editing import Editing
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.memory import LayoutMemory, RecentFiles
 from saliency_viewer.gui.opening import Opening, warm_up
 from saliency_viewer.gui.panels.bars import BottomBar, StatusLine, TopBar
 from saliency_viewer.gui.panels.evidence import EvidencePanel
@@ -21,6 +24,7 @@ from saliency_viewer.gui.panels.model import ModelPanel
 from saliency_viewer.gui.panels.regions import RegionsPanel
 from saliency_viewer.gui.panels.start import StartPage
 from saliency_viewer.gui.panels.studies import StudiesPanel
+from saliency_viewer.gui.preparing import Preparing
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.gui.viewports import ViewGrid
@@ -47,12 +51,18 @@ class MainWindow(QMainWindow):
         self.worker = worker or ComputeWorker()
         self.worker.setParent(self)
         self.editing = Editing(self.state, self.intents, self)
-        self.opening = Opening(self.state, self.intents, self.pool, self.editing, self)
-        self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self)
+        self.recent = RecentFiles(self.intents, self.pool, self)
+        self.opening = Opening(self.state, self.intents, self.pool, self.editing, self.recent, self)
+        self.consent = Consent(self.intents, self)
+        self.preparing = Preparing(self.state, self.worker, self.consent, self)
+        self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self.consent, self)
         self.saving = Saving(self.state, self.intents, self.pool, autosave or Autosave(), self)
         self.desk = Desk(self.state, self.intents, self.saving, self)
         self.actions_by_id = make_actions(self, self.intents)
         self.setCentralWidget(self._assemble())
+        self.layout_memory = LayoutMemory(self, self.methods)
+        self.consent.wanted.connect(self.desk.ask_to_run_code)
+        self.intents.batch_dialog.connect(self._open_batch)
         self.intents.close.connect(self.close)
         self.state.saved_changed.connect(lambda: self.setWindowModified(self.state.modified))
         self.state.volume_changed.connect(self._show_images)
@@ -78,7 +88,7 @@ class MainWindow(QMainWindow):
         middle.addWidget(self.studies)
         middle.addWidget(self._centre(), 1)
         middle.addWidget(self._right())
-        column.addWidget(TopBar(self.state, self.actions_by_id))
+        column.addWidget(TopBar(self.state, self.intents, self.recent, self.actions_by_id))
         column.addLayout(middle, 1)
         self.status = StatusLine(self.state)
         column.addWidget(self.status)
@@ -95,7 +105,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.bottom)
         self._pages = QStackedWidget()
         self._pages.setObjectName("centre")
-        self._pages.addWidget(StartPage(self.state, self.intents))
+        self._pages.addWidget(StartPage(self.state, self.intents, self.recent))
         self._pages.addWidget(images)
         return self._pages
 
@@ -109,7 +119,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(inside)
         column.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
         column.setSpacing(theme.S + 2)
-        self.model = ModelPanel(self.state, self.intents)
+        self.model = ModelPanel(self.state, self.intents, self.recent)
         self.methods = MethodsPanel(self.state, self.intents)
         self.regions = RegionsPanel(self.state, self.intents)
         self.evidence = EvidencePanel(self.state, self.intents)
@@ -118,6 +128,9 @@ class MainWindow(QMainWindow):
         column.addStretch(1)
         area.setWidget(inside)
         return area
+
+    def _open_batch(self) -> None:
+        self.desk.open_batch(self.methods.ticked, lambda: self.consent.digests(self.state.model_code))
 
     def _show_images(self) -> None:
         self._pages.setCurrentIndex(1 if self.state.volume is not None else 0)
@@ -142,6 +155,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.desk.ask_to_close(self.close_anyway)
             return
+        self.layout_memory.keep()
         self.end()
         event.accept()
 
@@ -152,6 +166,8 @@ class MainWindow(QMainWindow):
 
     def end(self) -> None:
         """Stop everything that runs beside the window."""
+        for dialog in self.findChildren(BatchDialog):
+            dialog.end_now()
         self.pool.close()
         self.saving.forget()
         self.worker.close()

@@ -71,8 +71,8 @@ def region_statistics(
     for region in regions.regions:
         rows.extend(_rows(RegionEvidence.of(whole, region), statistics))
     if len(regions):
-        rows.extend(_rows(outside_evidence(whole, regions.regions), OUTSIDE_STATISTICS))
-    rows.extend(_rows(WholeEvidence.everything(whole), WHOLE_STATISTICS))
+        rows.extend(_rows(outside_evidence(whole, regions.regions), (*OUTSIDE_STATISTICS, extent)))
+    rows.extend(_rows(WholeEvidence.everything(whole), (*WHOLE_STATISTICS, extent)))
     return tuple(rows)
 
 

@@ -1,4 +1,4 @@
-"""What the program remembers between starts. No path and no patient is among it."""
+"""The user's choices, kept between starts. No path and no patient is among them."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QFrame, QSlider, QToolButton, QWidget
 from saliency_viewer.domain import RESEARCH_NOTICE
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.memory import RecentFiles
+from saliency_viewer.gui.panels.menus import opening_menu
 from saliency_viewer.gui.panels.methods import time_left
 from saliency_viewer.gui.panels.parts import label, method_label, row
 from saliency_viewer.gui.state import DocumentState
@@ -23,7 +25,9 @@ _PLANES = ("Slice", "Row", "Column")
 class TopBar(QWidget):
     """The program's name, files, tools, undo and redo, layout and what the computer does."""
 
-    def __init__(self, state: DocumentState, actions: Mapping[str, QAction]) -> None:
+    def __init__(
+        self, state: DocumentState, intents: Intents, recent: RecentFiles, actions: Mapping[str, QAction]
+    ) -> None:
         super().__init__()
         self.setObjectName("topBar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -35,7 +39,8 @@ class TopBar(QWidget):
         self._layout_button.setObjectName("pill")
         line = row(label("Saliency Viewer", "appName"), theme.S, spacing=theme.XS)
         line.setContentsMargins(theme.L, 0, theme.L, 0)
-        for name in ("open", "save", "export", "batch"):
+        line.addWidget(self._open_button(intents, recent))
+        for name in ("save", "export", "batch"):
             line.addWidget(_tool(actions[name]))
         line.addSpacing(theme.S)
         line.addWidget(_group([actions[name] for name in ("pan", "window", "probe")]))
@@ -54,6 +59,18 @@ class TopBar(QWidget):
         state.compute_changed.connect(self._show_compute)
         self.refresh()
         self._show_compute()
+
+    def _open_button(self, intents: Intents, recent: RecentFiles) -> QToolButton:
+        made = QToolButton()
+        made.setText("Open ▾")
+        made.setAccessibleName("Open")
+        made.setToolTip("Open a study, an image or a session")
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        ways = [(self._actions[name].toolTip(), self._actions[name].trigger) for name in ("open-folder", "open")]
+        take = intents.open_paths.emit
+        made.setMenu(opening_menu(made, intents, ways, lambda: recent.list.studies, lambda path: take([path])))
+        return made
 
     def refresh(self) -> None:
         """Read the state."""
@@ -118,7 +135,7 @@ class BottomBar(QFrame):
         _set(self.slice, view.index[view.axis], max(count - 1, 0))
         self.slice.setVisible(count > 1)
         words = f"{_PLANES[view.axis]} {view.index[view.axis] + 1} / {count}"
-        self._slice_words.setText(words if volume is not None else "")
+        self._slice_words.setText(words if count > 1 else "")
 
 
 class StatusLine(QWidget):

@@ -6,13 +6,26 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QButtonGroup,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from saliency_viewer.domain import StatisticRow
 from saliency_viewer.gui.intents import Intents
-from saliency_viewer.gui.panels.parts import card, label, method_label
+from saliency_viewer.gui.panels.parts import card, label, method_label, row
 from saliency_viewer.gui.state import DocumentState
 
+_FEET = (
+    "“× area”: 1 is what chance would give. Point at a number to see what it means.",
+    "Raw values of the map, never of its colours. Point at a number to see what it is held against.",
+)
 _EMPTY = "The numbers appear as soon as there is a map and a region."
 
 
@@ -26,7 +39,7 @@ class Column:
     tip: str
 
 
-COLUMNS = (
+SHARES = (
     Column(
         "Share",
         ("mass_fraction",),
@@ -37,6 +50,8 @@ COLUMNS = (
     Column("Hit", ("pointing_hit",), "hit", "Whether the map's highest value lies in the region."),
     Column("AP", ("average_precision",), "2", "How well the map ranks the region's pixels first; chance is its area."),
     Column("Size", ("volume_ml", "area_mm2", "voxels"), "size", "Volume or area of the region."),
+)
+VALUES = (
     Column("Mean", ("mean",), "g", "Mean raw value, against the values outside."),
     Column("SD", ("sd",), "g", "Standard deviation of the raw values."),
     Column("Min", ("min",), "g", "Lowest raw value."),
@@ -78,7 +93,7 @@ def tip_of(row: StatisticRow, column: Column) -> str:
 
 
 class EvidencePanel(QWidget):
-    """One line for each region, one column for each number."""
+    """One line for each region, one column for each number; two sets of columns, so that each fits the panel."""
 
     def __init__(self, state: DocumentState, intents: Intents) -> None:
         super().__init__()
@@ -88,11 +103,17 @@ class EvidencePanel(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(frame)
         self._empty = label(_EMPTY, "muted", wraps=True)
-        self.table = QTableWidget(0, 1 + len(COLUMNS))
+        self.shares, self.values = _tab("Shares"), _tab("Values")
+        self.shares.setChecked(True)
+        self._tabs = QButtonGroup(self)
+        for tab in (self.shares, self.values):
+            self._tabs.addButton(tab)
+        self._tabs.buttonToggled.connect(lambda _tab, on: self.refresh() if on else None)
+        inside.removeWidget(self._title)
+        inside.insertLayout(0, row(self._title, None, self.shares, self.values, spacing=2))
+        self.table = QTableWidget(0, 1 + max(len(SHARES), len(VALUES)))
         self._prepare()
-        self._foot = label(
-            "“× area”: 1 is what chance would give. Point at a number to see what it means.", "muted", True
-        )
+        self._foot = label("", "muted", True)
         for widget in (self._empty, self.table, self._foot):
             inside.addWidget(widget)
         for fact in (state.rows_changed, state.map_changed, state.result_changed, state.volume_changed):
@@ -102,22 +123,25 @@ class EvidencePanel(QWidget):
 
     def _prepare(self) -> None:
         table = self.table
-        table.setHorizontalHeaderLabels(["Region", *(column.title for column in COLUMNS)])
         table.verticalHeader().hide()
         table.setShowGrid(False)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        head = QTableWidgetItem("Region")
+        head.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        table.setHorizontalHeaderItem(0, head)
         table.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         header = table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setMinimumSectionSize(30)
+        header.setMinimumSectionSize(42)
         table.verticalHeader().setDefaultSectionSize(26)
-        for k, column in enumerate(COLUMNS, start=1):
-            head = table.horizontalHeaderItem(k)
-            if head is not None:
-                head.setToolTip(column.tip)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The set of columns that is shown."""
+        return SHARES if self.shares.isChecked() else VALUES
 
     def refresh(self) -> None:
         """Read the state."""
@@ -130,24 +154,35 @@ class EvidencePanel(QWidget):
         names = list(dict.fromkeys(one.region for one in mine))
         self._empty.setVisible(not names)
         self.table.setVisible(bool(names))
-        self._foot.setVisible(bool(names))
+        for tab in (self.shares, self.values, self._foot):
+            tab.setVisible(bool(names))
+        self._foot.setText(_FEET[self.columns is VALUES])
+        self._head()
         self.table.setRowCount(len(names))
         found = {(one.region, one.statistic): one for one in mine}
         for line, name in enumerate(names):
             self._fill(line, name, found)
-        bar = self.table.horizontalScrollBar().sizeHint().height()
-        self.table.setFixedHeight(26 * len(names) + self.table.horizontalHeader().sizeHint().height() + bar + 2)
+        self.table.setFixedHeight(26 * len(names) + self.table.horizontalHeader().sizeHint().height() + 2)
+
+    def _head(self) -> None:
+        self.table.setColumnCount(1 + len(self.columns))
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for k, column in enumerate(self.columns, start=1):
+            head = QTableWidgetItem(column.title)
+            head.setToolTip(column.tip)
+            head.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.table.setHorizontalHeaderItem(k, head)
 
     def _fill(self, line: int, name: str, found: dict[tuple[str, str], StatisticRow]) -> None:
         head = QTableWidgetItem(_dot(self._colour(name)), name)
         head.setToolTip(name)
         self.table.setItem(line, 0, head)
-        for k, column in enumerate(COLUMNS, start=1):
-            row = next((found[name, s] for s in column.statistics if (name, s) in found), None)
-            text = written(row.value, column.form, row.unit) if row is not None else "—"
+        for k, column in enumerate(self.columns, start=1):
+            found_row = next((found[name, s] for s in column.statistics if (name, s) in found), None)
+            text = written(found_row.value, column.form, found_row.unit) if found_row is not None else "—"
             item = QTableWidgetItem(text)
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            item.setToolTip(tip_of(row, column) if row is not None else column.tip)
+            item.setToolTip(tip_of(found_row, column) if found_row is not None else column.tip)
             self.table.setItem(line, k, item)
 
     def _colour(self, name: str) -> str:
@@ -160,6 +195,14 @@ class EvidencePanel(QWidget):
         regions = self._state.regions
         if item is not None and regions is not None and item.text() in regions.names:
             self._intents.select_region.emit(item.text())
+
+
+def _tab(text: str) -> QToolButton:
+    made = QToolButton()
+    made.setText(text)
+    made.setCheckable(True)
+    made.setObjectName("smallTab")
+    return made
 
 
 def _dot(colour: str) -> QIcon:

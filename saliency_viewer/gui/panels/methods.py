@@ -23,6 +23,7 @@ from saliency_viewer.gui.panels.parts import TickBox, card, label, row
 from saliency_viewer.gui.state import DocumentState
 
 _SHOWN_FIRST = (*FIRST_METHODS, "lrp-epsilon-plus", "smooth-grad")
+_MORE = f"All {len(METHODS)} methods"
 _PREDICTED = "predicted class"
 
 
@@ -73,7 +74,7 @@ class MethodsPanel(QWidget):
         self.rows = [MethodRow(method) for method in sorted(METHODS, key=_rank)]
         for line in self.rows:
             inside.addWidget(line)
-        self._more = self._fold(f"{len(METHODS) - len(_SHOWN_FIRST)} more methods")
+        self._more = self._fold(_MORE)
         self._more.clicked.connect(self._show_more)
         self._options = self._fold("Target, layer, slices, seed")
         inside.addLayout(row(self._more, None, self._options))
@@ -91,7 +92,8 @@ class MethodsPanel(QWidget):
         inside.addWidget(self._bar)
         inside.addLayout(row(self._words, None, self._cancel))
         state.compute_changed.connect(self._progress)
-        state.model_changed.connect(self._fill_targets)
+        state.model_changed.connect(self._another_model)
+        intents.explain_chosen.connect(self.explain)
         self._hide_rest()
         self._progress()
 
@@ -108,6 +110,18 @@ class MethodsPanel(QWidget):
             slices=_slices(self._slices.text()),
             seed=_whole(self._seed.text(), "seed"),
         )
+
+    @property
+    def ticked(self) -> tuple[str, ...]:
+        """Ids of the chosen methods."""
+        return tuple(line.method.id for line in self.rows if line.check.isChecked())
+
+    def tick(self, ids: tuple[str, ...]) -> None:
+        """Choose these methods and no others; without a known one nothing changes."""
+        if any(line.method.id in ids for line in self.rows):
+            for line in self.rows:
+                line.check.setChecked(line.method.id in ids)
+            self._hide_rest()
 
     def explain(self) -> None:
         """Send the wish."""
@@ -132,10 +146,14 @@ class MethodsPanel(QWidget):
         self._target.addItem(_PREDICTED)
         self._layer, self._slices, self._seed = QLineEdit(), QLineEdit(), QLineEdit("0")
         self._layer.setPlaceholderText("the model's own, else found")
+        tree = QPushButton("Tree…")
+        tree.setToolTip("Choose from the model's layers")
+        tree.clicked.connect(lambda: self._intents.layer_dialog.emit(self._layer.text().strip()))
+        self._intents.choose_layer.connect(self._layer.setText)
         self._slices.setPlaceholderText("automatic, or 40, 50, 60")
         for name, field in (
             ("Target class", self._target),
-            ("Layer", self._layer),
+            ("Layer", row(self._layer, tree)),
             ("Key slices", self._slices),
             ("Seed", self._seed),
         ):
@@ -143,7 +161,9 @@ class MethodsPanel(QWidget):
         made.hide()
         return made
 
-    def _fill_targets(self) -> None:
+    def _another_model(self) -> None:
+        """Classes and layers are the model's own: what was chosen for another one means nothing here."""
+        self._layer.clear()
         self._target.clear()
         self._target.addItem(_PREDICTED)
         if self._state.card is not None:
@@ -151,13 +171,13 @@ class MethodsPanel(QWidget):
 
     def _hide_rest(self) -> None:
         for line in self.rows:
-            line.setVisible(line.method.id in _SHOWN_FIRST)
+            line.setVisible(line.method.id in _SHOWN_FIRST or line.check.isChecked())
 
     def _show_more(self) -> None:
         hidden = any(line.isHidden() for line in self.rows)
         for line in self.rows:
             line.setVisible(hidden or line.method.id in _SHOWN_FIRST or line.check.isChecked())
-        self._more.setText("Fewer methods ▴" if hidden else f"{len(METHODS) - len(_SHOWN_FIRST)} more methods ▾")
+        self._more.setText("Fewer methods ▴" if hidden else f"{_MORE} ▾")
 
     def _progress(self) -> None:
         compute = self._state.compute

@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from saliency_viewer.domain import Prediction
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.memory import RecentFiles
+from saliency_viewer.gui.panels.menus import opening_menu
 from saliency_viewer.gui.panels.parts import card, clear, label, row
 from saliency_viewer.gui.state import DocumentState
 
@@ -35,7 +37,7 @@ class Bar(QWidget):
 class ModelPanel(QWidget):
     """Name, version, hash, class probabilities and a warning when the study is of another kind."""
 
-    def __init__(self, state: DocumentState, intents: Intents) -> None:
+    def __init__(self, state: DocumentState, intents: Intents, recent: RecentFiles) -> None:
         super().__init__()
         self._state = state
         frame, inside, _ = card("Model")
@@ -43,9 +45,11 @@ class ModelPanel(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(frame)
         self._name, self._version = label("No model yet"), label("", "muted")
-        choose = QPushButton("Choose…")
+        choose = QPushButton("Choose ▾")
         choose.setToolTip("Choose a model package: a folder with model.toml, or a zip")
-        choose.clicked.connect(lambda: intents.choose_model_dialog.emit())
+        ask, take = intents.choose_model_dialog.emit, intents.choose_model.emit
+        ways = [("Folder with model.toml…", lambda: ask("folder")), ("Zip…", lambda: ask("file"))]
+        choose.setMenu(opening_menu(choose, intents, ways, lambda: recent.list.models, lambda path: take(path)))
         inside.addLayout(row(self._name, self._version, None, choose))
         self._classes = QVBoxLayout()
         self._classes.setSpacing(theme.XS)

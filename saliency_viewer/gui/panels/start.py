@@ -1,4 +1,4 @@
-"""The empty window: one sentence and two buttons."""
+"""The empty window: one sentence, the demos, and what was opened lately."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
-from saliency_viewer.gui.panels.parts import label, row
+from saliency_viewer.gui.memory import RecentFiles
+from saliency_viewer.gui.panels.menus import short
+from saliency_viewer.gui.panels.parts import clear, label, row
 from saliency_viewer.gui.state import DocumentState
+
+_LATEST = 4
 
 
 class StartPage(QWidget):
     """What to do first; while something is read it says what."""
 
-    def __init__(self, state: DocumentState, intents: Intents) -> None:
+    def __init__(self, state: DocumentState, intents: Intents, recent: RecentFiles) -> None:
         super().__init__()
-        self._state = state
+        self._state, self._intents, self._recent = state, intents, recent
         self._title = label("Drop a study here, or open the demo", "emptyTitle")
         self._title.setAlignment(Qt.AlignmentFlag.AlignCenter)
         words = "DICOM folder, file or zip · NIfTI · NRRD · MHA · PNG · JPEG · session file"
@@ -41,8 +45,13 @@ class StartPage(QWidget):
         column.addWidget(kinds)
         column.addLayout(row(None, chest, brain, None, spacing=theme.M))
         column.addLayout(row(None, file, folder, None, spacing=theme.M))
+        self._latest = QVBoxLayout()
+        self._latest.setSpacing(0)
+        column.addLayout(self._latest)
         column.addStretch(3)
         state.compute_changed.connect(self.refresh)
+        recent.changed.connect(self._show_latest)
+        self._show_latest()
 
     def refresh(self) -> None:
         """Read the state."""
@@ -50,3 +59,12 @@ class StartPage(QWidget):
         self._title.setText(f"{loading}…" if loading else "Drop a study here, or open the demo")
         for button in self._buttons:
             button.setEnabled(not loading)
+
+    def _show_latest(self) -> None:
+        clear(self._latest)
+        for path in self._recent.list.studies[:_LATEST]:
+            button = QPushButton(short(path).replace("&", "&&"))
+            button.setObjectName("mutedButton")
+            button.setToolTip(path)
+            button.clicked.connect(lambda _=False, path=path: self._intents.open_paths.emit([path]))
+            self._latest.addLayout(row(None, button, None))
