@@ -19,6 +19,7 @@ _LOG = logging.getLogger(__name__)
 _LOOK = 150  # ms between two looks at whether everything is there
 _PATIENCE = 120.0  # seconds until a screenshot is given up
 _BAD_INPUT = 2
+_SWITCH = 0.0005  # seconds
 _OFFSCREEN_REMARK = "does not support propagateSizeHints"
 _NO_CONSENT = UserError(
     "This model package brings its own Python code, and nobody is here to be asked whether it may run.",
@@ -98,6 +99,9 @@ def launch(paths: list[str], model: str | None, demo: str | None, screenshot: st
     if not isinstance(app, QApplication):
         raise UserError("A Qt program without a window is running already.", "Start the window by itself.")
     app.setApplicationName("Saliency Viewer")
+    # Python lets another thread run every 5 ms only, and a paint asks for its turn many times: readers at work in the
+    # pool would make the window stutter.
+    sys.setswitchinterval(_SWITCH)
     _silence_offscreen()
     theme.dress(app)
     window = MainWindow()

@@ -99,9 +99,12 @@ class Desk(QObject):
         self._show(dialog)
 
     def ask_to_close(self, close: Callable[[], None]) -> None:
-        """There is unsaved work."""
+        """There is unsaved work; asked once, however often the window's button is pressed."""
+        title = "Close without saving?"
+        if any(one.windowTitle() == title and one.isVisible() for one in self._window.findChildren(MessageDialog)):
+            return
         self._ask(
-            "Close without saving?",
+            title,
             "There are regions or maps that were not saved.",
             "Save keeps the image reference, model, maps and regions in one session file.",
             ("Save…", self.save),

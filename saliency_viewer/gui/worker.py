@@ -63,19 +63,31 @@ class ComputeWorker(QThread):
         self._closing = threading.Event()
         self._ids: set[int] = set()
         self._numbers = itertools.count(1)
+        self._early: list[Job | ModelJob] | None = []  # jobs from before the process was spawned
+        self._early_lock = threading.Lock()
 
     def new_id(self) -> int:
         """An id that no job had before."""
         return next(self._numbers)
 
     def submit(self, job: Job | ModelJob) -> None:
-        """Hand over a frozen plan; from any thread."""
+        """Hand over a job; from any thread. Never waits: spawning the process takes longer than a frame."""
         self._ids.add(int(job.id))
+        with self._early_lock:
+            if self._early is not None:
+                self._early.append(job)
+                return
         self._process.submit(job)
 
     def cancel(self, job_id: int) -> None:
         """Ask a job to stop; from any thread. ``stopped`` follows within about a second."""
-        self._process.cancel(job_id)
+        with self._early_lock:
+            waiting = [job for job in self._early or [] if job.id == job_id]
+            self._early = [job for job in self._early if job.id != job_id] if self._early is not None else None
+        if waiting:
+            self.stopped.emit(job_id)
+        else:
+            self._process.cancel(job_id)
 
     def close(self) -> None:
         """End the process and the thread, and wait for both."""
@@ -87,6 +99,7 @@ class ComputeWorker(QThread):
         """The thread: nothing leaves it as an exception, since a slot that raises says nothing."""
         try:
             self._process.start()
+            self._submit_early()
             while not self._closing.is_set():
                 for event in self._process.events(_WAIT):
                     self._tell(event)
@@ -97,6 +110,12 @@ class ComputeWorker(QThread):
                 self.failed.emit(job_id, "Computing is not possible any more.", hint, type(error).__name__)
         finally:
             self._process.close()
+
+    def _submit_early(self) -> None:
+        with self._early_lock:  # held to the end, so that no later job overtakes these
+            jobs, self._early = self._early or [], None
+            for job in jobs:
+                self._process.submit(job)
 
     def _tell(self, event: Event) -> None:
         number = int(event.job_id)

@@ -24,7 +24,7 @@ from saliency_viewer.domain import (
 from saliency_viewer.gui.state import Case
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.gui.worker import ComputeWorker
-from saliency_viewer.pipeline import Job, ModelJob
+from saliency_viewer.pipeline import Done, Job, ModelJob
 from saliency_viewer.session import Autosave
 from saliency_viewer.spatial import Geometry
 
@@ -75,6 +75,10 @@ class FakeProcess:
     def say(self, *events: object) -> None:
         self.pending.extend(events)
         self._wake.set()
+
+    def say_result(self, result: AnalysisResult) -> None:
+        """The newest job is done."""
+        self.say(Done(self.jobs[-1].id, result))
 
     def events(self, timeout: float = 0.1) -> list[object]:
         self._wake.wait(timeout)

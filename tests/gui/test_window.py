@@ -150,7 +150,8 @@ def test_the_status_line_gives_place_value_and_unit(opened, volume) -> None:
 def test_unsaved_work_is_asked_about_before_closing(qtbot, opened) -> None:
     opened.intents.stroke.emit(_square(0, 2))
     assert not opened.close()
-    dialog = opened.findChildren(MessageDialog)[0]
+    assert not opened.close()
+    (dialog,) = opened.findChildren(MessageDialog)
     assert "Close without saving" in [button.text() for button in dialog.findChildren(QPushButton)]
     dialog.close()
     opened.close_anyway()

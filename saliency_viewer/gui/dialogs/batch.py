@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 
 from PySide6.QtCore import QProcess, Qt, QTimer
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -162,7 +161,7 @@ class BatchDialog(QDialog):
         done = status == QProcess.ExitStatus.NormalExit
         self.log.appendPlainText(_SAID.get(code, _UNFINISHED) if done else _UNFINISHED)
         if self._closes:
-            self.close()
+            self.reject()
 
     def _broken(self, error: QProcess.ProcessError) -> None:
         """A process that never ran does not say that it ended."""
@@ -178,15 +177,10 @@ class BatchDialog(QDialog):
         self.go.setEnabled(not on)
         self.stop.setEnabled(on)
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """A batch does not outlive its dialog: it is stopped, and the dialog closes when it has ended."""
+    def reject(self) -> None:
+        """Close, as Escape and the window's button do: the batch is stopped, and the dialog goes when it has ended."""
         if self.running:
             self._closes = True
             self.end()
-            event.ignore()
-            return
-        super().closeEvent(event)
-
-    def reject(self) -> None:
-        """Escape closes as the window's button does."""
-        self.close()
+        else:
+            super().reject()
