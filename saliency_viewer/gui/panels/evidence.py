@@ -75,7 +75,7 @@ def written(value: float | None, form: str, unit: str = "") -> str:
 def _size(value: float, unit: str) -> str:
     """A size in a few characters: large areas in cm², counts as they are."""
     if unit == "mm2":
-        return f"{value / 100:.1f} cm²" if value >= 100 else f"{value:.3g} mm²"
+        return f"{value / 100:.{0 if value >= 10000 else 1}f} cm²" if value >= 100 else f"{value:.3g} mm²"
     return f"{value:.0f}" if unit in ("", "voxels") else f"{value:.{0 if value >= 100 else 2}f} {unit}"
 
 
@@ -133,9 +133,10 @@ class EvidencePanel(QWidget):
         head.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         table.setHorizontalHeaderItem(0, head)
         table.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         header = table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setMinimumSectionSize(42)
+        header.setMinimumSectionSize(34)
         table.verticalHeader().setDefaultSectionSize(26)
 
     @property
