@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
+from saliency_viewer.errors import UserError
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.models import OwnCode
 from saliency_viewer.session import load_settings, save_settings
@@ -51,7 +53,9 @@ class Consent(QObject):
         self._here.add(digest)
         if always:
             settings = load_settings()
-            save_settings(replace(settings, trusted_code=tuple(dict.fromkeys((*settings.trusted_code, digest)))))
+            digests = tuple(dict.fromkeys((*settings.trusted_code, digest)))
+            with suppress(UserError):  # a disk that refuses: the next session asks again
+                save_settings(replace(settings, trusted_code=digests))
         self.given.emit()
 
     def refuse(self) -> None:

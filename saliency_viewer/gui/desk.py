@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class Desk(QObject):
             return
 
         def accept() -> None:
-            save_settings(replace(load_settings(), notice_accepted=True))
+            with suppress(UserError):  # a disk that refuses: the notice comes again
+                save_settings(replace(load_settings(), notice_accepted=True))
             self.offer_recovery()
 
         hint = "The program shows what a model did with an image. It must not be used to decide about a patient."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from PySide6.QtCore import QByteArray, QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from saliency_viewer.errors import UserError
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.methods import MethodsPanel
@@ -67,4 +69,5 @@ class LayoutMemory:
         if not self._active:
             return
         geometry = bytes(self._window.saveGeometry().toBase64().data()).decode("ascii")
-        save_settings(replace(load_settings(), window_geometry=geometry, last_methods=self._methods.ticked))
+        with suppress(UserError):  # a disk that refuses must not keep the window open
+            save_settings(replace(load_settings(), window_geometry=geometry, last_methods=self._methods.ticked))

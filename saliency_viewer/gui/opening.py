@@ -277,7 +277,7 @@ class Opening(QObject):
         ready = self._state.volume is not None and self._state.model_path
         if self._explain_next and ready:
             self._explain_next = False
-            self._intents.explain.emit(None)
+            self._intents.explain_chosen.emit()
 
     def _refused(self, error: UserError) -> None:
         self._explain_next = False

@@ -209,6 +209,20 @@ def test_the_window_stands_where_it_stood_and_ticks_what_was_ticked(qtbot, tmp_p
         one.end()
 
 
+def test_a_disk_that_refuses_does_not_keep_the_window_open(qtbot, tmp_path, process, monkeypatch) -> None:
+    from saliency_viewer.gui.worker import ComputeWorker
+
+    (tmp_path / "file").write_text("")
+    made = MainWindow(ComputeWorker(process), Autosave(tmp_path / "autosave"))
+    qtbot.addWidget(made)
+    made.layout_memory.restore()
+    made.show()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    made.consent.allow("ab" * 32, True)
+    assert made.close()
+    assert not made.isVisible()
+
+
 def test_the_shortcut_explains_what_is_ticked(opened, process) -> None:
     opened.methods.tick(("gradient",))
     opened.actions_by_id["explain"].trigger()
