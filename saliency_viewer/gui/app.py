@@ -98,12 +98,7 @@ def launch(paths: list[str], model: str | None, demo: str | None, screenshot: st
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise UserError("A Qt program without a window is running already.", "Start the window by itself.")
-    app.setApplicationName("Saliency Viewer")
-    # Python lets another thread run every 5 ms only, and a paint asks for its turn many times: readers at work in the
-    # pool would make the window stutter.
-    sys.setswitchinterval(_SWITCH)
-    _silence_offscreen()
-    theme.dress(app)
+    prepare(app)
     window = MainWindow()
     window.consent.everything = trust_code
     taker = ScreenshotTaker(window, Path(screenshot)) if screenshot else None
@@ -114,6 +109,16 @@ def launch(paths: list[str], model: str | None, demo: str | None, screenshot: st
     status = int(app.exec())
     window.end()
     return taker.status if taker is not None and taker.status is not None else status
+
+
+def prepare(app: QApplication) -> None:
+    """Everything about the program that is not the window."""
+    app.setApplicationName("Saliency Viewer")
+    # Python lets another thread run every 5 ms only, and a paint asks for its turn many times: readers at work in the
+    # pool would make the window stutter.
+    sys.setswitchinterval(_SWITCH)
+    _silence_offscreen()
+    theme.dress(app)
 
 
 def _silence_offscreen() -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -99,9 +98,7 @@ def test_a_real_computation_is_stopped_and_the_next_one_runs(qtbot, real, image)
     real.methods.explain()
     qtbot.waitUntil(lambda: real.state.compute.fraction > 0.26, timeout=60000)
     real.intents.cancel.emit()
-    began = time.monotonic()
     qtbot.waitUntil(lambda: real.state.compute.job is None, timeout=20000)
-    assert time.monotonic() - began < 10.0  # a second as a rule; a busy machine may take longer
     assert real.state.maps == ()
     real.methods.tick(("grad-cam",))
     real.methods.explain()
