@@ -108,10 +108,18 @@ def explain(
 
 def _settings(chosen: Mapping[str, Method], given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     by_id = {method(name).id: values for name, values in given.items()}
+    for name, values in by_id.items():
+        method_parameters(
+            method(name), dict(values)
+        )  # those of a method that is not asked for are checked all the same
     return {key: method_parameters(found, dict(by_id.get(key, {}))) for key, found in chosen.items()}
 
 
 def _check_inputs(inputs: Tensor) -> None:
+    if not isinstance(inputs, Tensor):
+        raise UserError(
+            f"The input is a {type(inputs).__name__}, no tensor.", "Convert it: torch.as_tensor(input)[None]."
+        )
     if not 3 <= inputs.ndim <= 5 or 0 in inputs.shape:
         raise UserError(
             f"The input has the shape {tuple(inputs.shape)}.",

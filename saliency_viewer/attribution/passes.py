@@ -108,7 +108,7 @@ class Passes:
         activations, name, layer_refused = _found_layer(layers, score)
         asked = [tensor for tensor in (leaf, activations) if tensor is not None]
         found = _gradients(score.sum(), asked) if asked else []
-        weights, head_refused = _found_head(heads, logits, activations, self.score.log_odds)
+        weights, head_refused = _found_head(heads, logits, activations, self.score.log_odds, self.layer is not None)
         return PointResult(
             score.detach(),
             logits.detach(),
@@ -171,7 +171,7 @@ def _found_layer(layers: LayerWatch | None, score: Tensor) -> tuple[Tensor | Non
 
 
 def _found_head(
-    heads: HeadWatch | None, logits: Tensor, activations: Tensor | None, log_odds: bool
+    heads: HeadWatch | None, logits: Tensor, activations: Tensor | None, log_odds: bool, chosen: bool
 ) -> tuple[Tensor | None, UserError | None]:
     if heads is None or activations is None:
         return None, None
@@ -179,6 +179,6 @@ def _found_head(
         refusal = "Saliency Tubes is not defined for a network that ends in probabilities."
         return None, NotDefinedHere(refusal, "Use Grad-CAM, or a package whose network returns logits.")
     try:
-        return heads.weights(logits, activations), None
+        return heads.weights(logits, activations, chosen), None
     except UserError as error:
         return None, error

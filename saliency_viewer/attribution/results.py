@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from saliency_viewer.attribution.methods import method
 from saliency_viewer.domain import Provenance, Validity
 from saliency_viewer.errors import UserError
 
@@ -36,8 +37,21 @@ class Result:
 
 
 class Results(dict[str, Result]):
-    """Results by method id; ``undefined`` holds the reason of each method that has no meaning for the network."""
+    """Results by method id; ``undefined`` holds the reason of each method that has no meaning for the network.
+
+    The other names of a method find its result too: ``results["saliency"]`` is ``results["gradient"]``.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.undefined: dict[str, UserError] = {}
+
+    def __missing__(self, name: str) -> Result:
+        """The result under another name of its method; KeyError when there is none."""
+        try:
+            found = method(name).id
+        except UserError:
+            raise KeyError(name) from None
+        if found not in self:
+            raise KeyError(name)
+        return self[found]

@@ -36,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
 
     def failed(failure: CaseFailure) -> None:
         bar.clear()
-        complain(f"{failure.subject} ({failure.place}) failed: {failure.error}")
+        # A path can name the patient: it is shown to who asked for such things.
+        where = f"{failure.place}, {failure.path}" if options.identify else failure.place
+        complain(f"{failure.subject} ({where}) failed: {failure.error}")
 
     try:
         report = run_batch(
@@ -50,5 +52,7 @@ def run(options: argparse.Namespace) -> int:
         )
     finally:
         bar.clear()
+    if report.failures and not options.identify:
+        complain("--identify shows the paths of the failed cases.")
     say(f"{report.done} done, {report.skipped} already complete, {len(report.failures)} failed")
     return SOME_FAILED if report.failures else 0

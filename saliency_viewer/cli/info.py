@@ -11,6 +11,8 @@ from saliency_viewer.cli.console import say
 from saliency_viewer.domain import Identity, Series, Study
 
 _SHORTEST_NAME = 3
+_LONG_NAME = 5  # letters from which a name is blanked within a word too: SMITHJOHN, but not the "lee" of "sleep"
+_FREE_TEXT = ("description", "path")  # where people write names; the other values come from the standard's lists
 _WORD = re.compile(r"[\w-]+")
 
 
@@ -75,22 +77,27 @@ def _describe(series: Series, identify: bool) -> dict[str, Any]:
 
 
 def without_identity(value: Any, identity: Identity) -> Any:
-    """``value`` with the patient's names and numbers blanked in every text: descriptions are free text."""
+    """``value`` with the patient's names and numbers blanked in every free text, at any depth."""
     texts = (identity.patient_name, identity.patient_id, identity.birth_date)
     words = {word for text in texts for word in (text, *_WORD.findall(text)) if len(word) >= _SHORTEST_NAME}
     if not words:
         return value
-    pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)
-    return _blanked(value, pattern)
+    longest_first = sorted(words, key=len, reverse=True)
+    return _blanked(value, re.compile("|".join(map(_pattern, longest_first)), re.IGNORECASE), False)
 
 
-def _blanked(value: Any, pattern: re.Pattern[str]) -> Any:
+def _pattern(word: str) -> str:
+    inside = re.escape(word)
+    return inside if len(word) >= _LONG_NAME else rf"(?<![^\W_]){inside}(?![^\W_])"
+
+
+def _blanked(value: Any, pattern: re.Pattern[str], free: bool) -> Any:
     if isinstance(value, str):
-        return pattern.sub("[removed]", value)
+        return pattern.sub("[removed]", value) if free else value
     if isinstance(value, list):
-        return [_blanked(item, pattern) for item in value]
+        return [_blanked(item, pattern, free) for item in value]
     if isinstance(value, dict):
-        return {key: _blanked(item, pattern) for key, item in value.items()}
+        return {key: _blanked(item, pattern, key in _FREE_TEXT) for key, item in value.items()}
     return value
 
 

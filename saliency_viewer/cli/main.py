@@ -13,14 +13,13 @@ from pathlib import Path
 from saliency_viewer.cli import window
 from saliency_viewer.cli.commands import COMMANDS, Command
 from saliency_viewer.cli.console import complain, complain_about
-from saliency_viewer.cli.parsing import Parser
+from saliency_viewer.cli.parsing import DEBUG, Parser
 from saliency_viewer.cli.window import OpenWindow
 from saliency_viewer.errors import Cancelled, UserError
 
 PROGRAM = "saliency-viewer"
 BAD_INPUT = 2
 INTERRUPTED = 130
-_DEBUG = "--debug"
 
 
 def run(argv: Sequence[str], open_window: OpenWindow | None = None) -> int:
@@ -29,8 +28,8 @@ def run(argv: Sequence[str], open_window: OpenWindow | None = None) -> int:
     ``open_window(paths, model, demo, screenshot, trust_code)`` is handed in from above, since the command line and
     the window do not know each other. It may raise ImportError when Qt cannot be loaded.
     """
-    debug = _DEBUG in argv
-    arguments = [argument for argument in argv if argument != _DEBUG]
+    debug = DEBUG in argv
+    arguments = [argument for argument in argv if argument != DEBUG]
     _keep_libraries_quiet(debug)
     try:
         status = _dispatch(arguments, open_window)
@@ -53,7 +52,7 @@ def run(argv: Sequence[str], open_window: OpenWindow | None = None) -> int:
         if debug:
             complain(traceback.format_exc())
         complain_about(
-            UserError(f"An unexpected fault ended the program ({type(error).__name__}).", f"{_DEBUG} shows where.")
+            UserError(f"An unexpected fault ended the program ({type(error).__name__}).", f"{DEBUG} shows where.")
         )
         return BAD_INPUT
 

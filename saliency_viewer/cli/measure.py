@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from saliency_viewer.cli.console import say
+from saliency_viewer.cli.console import complain, say
 from saliency_viewer.cli.options import existing_files
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `measure`'s options."""
     parser.add_argument("map", metavar="MAP", type=Path, help="map with a geometry, such as .nii.gz")
-    parser.add_argument("--regions", action="append", required=True, metavar="FILE", help="label map; may be repeated")
+    parser.add_argument("--regions", nargs="+", action="extend", required=True, metavar="FILE", help="label maps")
     parser.add_argument("--organ", metavar="FILE", help="mask that all is related to (default: all that was seen)")
     parser.add_argument("--subject", default="", metavar="NAME", help="text of the subject column")
     parser.add_argument("--out", required=True, type=Path, metavar="CSV", help="table to write")
@@ -25,6 +25,13 @@ def run(options: argparse.Namespace) -> int:
     existing_files([str(options.map)], "map")
     regions = existing_files(options.regions, "region file")
     organ = existing_files([options.organ], "organ mask")[0] if options.organ else None
-    rows = measure_map(options.map, regions, options.out, organ, options.subject)
+    rows = measure_map(
+        options.map,
+        regions,
+        options.out,
+        organ,
+        options.subject,
+        lambda warning: complain(f"warning: {warning}"),
+    )
     say(f"{len(rows)} statistics")
     return 0

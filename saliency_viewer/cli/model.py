@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 
 from saliency_viewer.cli.console import say
+from saliency_viewer.cli.options import add_trust_options, trusted
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `model`'s options."""
     parser.add_argument("action", choices=("check",), help="what to do")
     parser.add_argument("package", metavar="PACKAGE", help="model package: folder or zip")
-    parser.add_argument("--trust-code", action="store_true", help="let the package run its own Python file")
+    add_trust_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -20,6 +21,8 @@ def run(options: argparse.Namespace) -> int:
     from saliency_viewer.pipeline import prepare_torch
 
     prepare_torch()
-    for sentence in check_package(options.package, options.trust_code):
+    found = trusted(options)
+    trust = found if isinstance(found, bool) else found.__contains__
+    for sentence in check_package(options.package, trust):
         say(sentence)
     return 0

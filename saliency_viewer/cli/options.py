@@ -51,6 +51,12 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=natural_number, default=DEFAULT_THREADS, metavar="N", help="CPU threads")
     parser.add_argument("--batch-size", type=natural_number, default=DEFAULT_BATCH_SIZE, metavar="N", help="batch size")
     parser.add_argument("--identify", action="store_true", help="keep the input's paths in the manifest")
+    add_trust_options(parser)
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+
+
+def add_trust_options(parser: argparse.ArgumentParser) -> None:
+    """Add the two ways to allow model packages that bring code."""
     parser.add_argument("--trust-code", action="store_true", help="let model packages run the Python file they bring")
     parser.add_argument(
         "--trust-sha256",
@@ -60,7 +66,6 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIGEST",
         help="let them run it only if its SHA-256 is one of these",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
 
 
 def trusted(options: argparse.Namespace) -> bool | frozenset[str]:

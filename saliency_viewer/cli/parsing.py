@@ -7,12 +7,15 @@ from typing import NoReturn
 
 from saliency_viewer.errors import UserError
 
+DEBUG = "--debug"
+_EPILOG = f"{DEBUG}, with any command, shows the technical detail of errors."
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that raises :class:`UserError` instead of printing its usage and leaving."""
 
     def __init__(self, *, prog: str, description: str) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False)
+        super().__init__(prog=prog, description=description, epilog=_EPILOG, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found, as a sentence."""

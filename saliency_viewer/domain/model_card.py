@@ -70,7 +70,11 @@ class ModelCard:
     view: tuple[str, ...] = ()
 
     def mismatch(self, modality: str, body_part: str = "", view: str = "") -> str:
-        """A warning when a study is not of the kind the model was made for, else an empty string."""
+        """A warning when a study is not of the kind the model was made for, else an empty string.
+
+        Modality OT ("other") is what files are given that do not say theirs, so it contradicts nothing.
+        """
+        modality = "" if modality.upper() == "OT" else modality
         for label, wanted, found in (
             ("modality", self.modality, modality),
             ("body part", self.body_part, body_part),

@@ -74,10 +74,11 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class RegionSet:
-    """Ordered regions on one grid; names are unique."""
+    """Ordered regions on one grid; names are unique. ``warnings`` say what was made of the file they come from."""
 
     geometry: Geometry
     regions: tuple[Region, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.regions):

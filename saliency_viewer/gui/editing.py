@@ -131,6 +131,8 @@ class Editing(QObject):
         editor = self.editor()
         if editor is None:
             return
+        if regions.warnings:
+            self._state.told.emit(" ".join(regions.warnings))
         merged = editor.regions
         for region in regions.regions:
             named = type(region)(

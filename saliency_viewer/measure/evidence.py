@@ -172,6 +172,12 @@ class WholeEvidence(RegionEvidence):
         return self.values
 
     @property
+    def left_out(self) -> str:
+        """How much of the image Omega is, where it is not all of it: cases with other slices do not compare."""
+        size = self.whole.amap.array.size
+        return "" if self.voxels == size else f"of {size} voxels of the image, {self.voxels} count"
+
+    @property
     def missing(self) -> str:
         """Why nothing can be said, or an empty string."""
         if self.voxels:

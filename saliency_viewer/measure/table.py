@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.domain import AttributionMap, RegionSet, StatisticRow
+from saliency_viewer.errors import UserError
 from saliency_viewer.measure import localisation, mass, moments, size
 from saliency_viewer.measure.evidence import MapEvidence, RegionEvidence, WholeEvidence
 from saliency_viewer.measure.measured import Statistic
@@ -64,6 +65,8 @@ def region_statistics(
     An undefined statistic has the value None and the reason in ``note``. ``docs/statistics.md`` defines each.
     """
     require_same_grid(amap.geometry, regions.geometry, "The set of regions")
+    if organ is not None and not isinstance(organ, np.ndarray):
+        raise UserError("The organ is no mask.", "Give an array of the map's shape, for instance RegionSet.mask(name).")
     whole = MapEvidence(amap, organ)
     extent = AREA if amap.geometry.is_planar else VOLUME
     statistics = (*MASS_STATISTICS, *VALUE_STATISTICS, VOXELS, extent, *LOCALISATION_STATISTICS)
@@ -85,6 +88,7 @@ def _rows(region: RegionEvidence, statistics: Iterable[Statistic]) -> list[Stati
             StatisticRow(
                 method=amap.method,
                 target=amap.target,
+                model=amap.provenance.model_name,
                 region=region.name,
                 statistic=statistic.name,
                 value=found.value,

@@ -97,7 +97,7 @@ def _python(request: Request) -> nn.Module:
     module = _run_code(code)
     found = getattr(module, code.class_name, None)
     if not callable(found):
-        names = [name for name in vars(module) if not name.startswith("_")]
+        names = [name for name, value in vars(module).items() if isinstance(value, type) and not name.startswith("_")]
         raise UserError(f"The package's code defines no '{code.class_name}'.", near_match(code.class_name, names))
     return _called(lambda: found(**request.arguments), code.class_name)
 

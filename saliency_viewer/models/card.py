@@ -28,7 +28,7 @@ def parse_card(text: str) -> ModelCard:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UserError("model.toml is not valid TOML.", "Mend the place that the details name.", str(error)) from error
+        raise UserError("model.toml is not valid TOML.", f"Mend this: {error}.", type(error).__name__) from error
     for name, table in tables.items():
         if name not in _TABLES:
             raise UserError(f"model.toml: there is no table [{name}].", near_match(name, _TABLES))

@@ -41,7 +41,7 @@ def new_object(phantom: Phantom, sop_class: str, number: int) -> Dataset:
     ds.ManufacturerModelName = "Phantom"
     ds.DeviceSerialNumber = "0"
     ds.SoftwareVersions = "1"
-    ds.PatientName = f"PHANTOM^{phantom.volume.body_part}"
+    ds.PatientName = "MADE^UP"
     ds.PatientID = f"PHANTOM-{phantom.seed}"
     ds.PatientBirthDate = ""
     ds.PatientSex = "O"

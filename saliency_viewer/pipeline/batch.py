@@ -34,11 +34,12 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class CaseFailure:
-    """A case that gave nothing: its name, where it stands in the cohort, and why."""
+    """A case that gave nothing: its name, where it stands in the cohort, its path, and why."""
 
     subject: str
     place: str
     error: UserError
+    path: str
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class _Runner:
         fields = case.fields
         name = file_name(fields, fields.subject in self._repeated)
         anonymous = f"case-{keyed_digest('path', case.image.path, case.image.series or '')[:8]}"
-        failure = CaseFailure(safe_name(name) if name else anonymous, case.place, error)
+        failure = CaseFailure(safe_name(name) if name else anonymous, case.place, error, case.image.path)
         self._output.add(failed_entry(failure.subject, failure.place, error))
         return failure
 

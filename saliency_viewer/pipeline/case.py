@@ -84,6 +84,7 @@ def explain_case(
     volume = services.image(plan.image, context.part(0.0, 0.05)).volume
     regions = combined_regions(region_files, RegionSet(volume.geometry))
     result = run_plan(plan, services, context.part(0.05, _COMPUTED))
+    result = replace(result, warnings=(*result.warnings, *regions.warnings))
     context.report(_COMPUTED, "Writing files")
     outcome = export_case(plan, result, regions, out, fields, name, region_files)
     context.report(1.0, "Done")
@@ -121,9 +122,11 @@ def combined_regions(files: Sequence[Path], start: RegionSet) -> RegionSet:
 
     found = start
     for path in files:
-        for region in load_regions(path, start.geometry).regions:
+        loaded = load_regions(path, start.geometry)
+        for region in loaded.regions:
             named = replace(region, name=found.free_name(region.name), colour=found.next_colour())
             found = found.with_region(named)
+        found = replace(found, warnings=tuple(dict.fromkeys((*found.warnings, *loaded.warnings))))
     return found
 
 

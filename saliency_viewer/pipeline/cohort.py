@@ -89,7 +89,10 @@ def _of_table(path: Path) -> tuple[Case, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError("The cohort file is no text table.", f"Give a CSV file in UTF-8. {_TABLE_HELP}") from None
+        raise UserError(
+            "The cohort file is no text table.",
+            f"Give a CSV file in UTF-8 or a folder; a single study goes through 'explain'. {_TABLE_HELP}",
+        ) from None
     except OSError as error:
         raise UserError("The cohort file cannot be read.", "Check that you may open it.") from error
     lines = text.splitlines()

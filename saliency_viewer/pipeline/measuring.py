@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,18 @@ FOREIGN_METHOD = "map from a file"
 
 
 def measure_map(
-    path: Path, region_files: Sequence[Path], out: Path, organ_file: Path | None = None, subject: str = ""
+    path: Path,
+    region_files: Sequence[Path],
+    out: Path,
+    organ_file: Path | None = None,
+    subject: str = "",
+    on_warning: Callable[[str], None] | None = None,
 ) -> tuple[StatisticRow, ...]:
     """Write the statistics of the map at ``path`` to the CSV file ``out``.
 
     The map is read as an image is; NaN means not seen. ``organ_file``: every region in it together is the
-    organ. Raises :class:`UserError` when a file cannot be read or lies on another grid.
+    organ. ``on_warning`` is told what is unusual about the files. Raises :class:`UserError` when a file cannot be
+    read or lies on another grid.
     """
     from saliency_viewer.readers import open_study
 
@@ -37,6 +43,9 @@ def measure_map(
     )
     empty = RegionSet(volume.geometry)
     regions = combined_regions(region_files, empty)
+    if on_warning is not None:
+        for warning in dict.fromkeys((*volume.warnings, *regions.warnings)):
+            on_warning(warning)
     organ = None
     if organ_file is not None:
         organ = np.zeros(volume.geometry.shape, dtype=bool)

@@ -57,16 +57,16 @@ class Model:
         return self._classifier.predict(volume)
 
     def explain(
-        self, volume: Volume, method: str = "grad-cam", target: str | None = None, **options: Any
+        self, volume: Volume, method: str = "grad-cam", target: str | int | None = None, **options: Any
     ) -> AttributionMap:
-        """The raw signed map of one method on ``volume``'s grid.
+        """The raw signed map of one method on ``volume``'s grid; ``target`` is a class or its place in ``classes``.
 
         ``options`` are fields of :class:`AnalysisPlan` (``layer``, ``baseline``, ``slices``, ``seed``,
         ``threads``, ``batch_size``, ``memory_budget``) and ``parameters``, a mapping for the method.
         Raises :class:`UserError` when the method is not defined for this network.
         """
         request = MethodRequest(method, dict(options.pop("parameters", {})))
-        plan = AnalysisPlan(ImageReference(""), self._path, (request,), target, **options)
+        plan = AnalysisPlan(ImageReference(""), self._path, (request,), self._class(target), **options)
         check_plan(plan)
         with compute_threads(plan.threads):
             prediction = self._classifier.predict(volume, None, batch_size=plan.batch_size)
@@ -75,6 +75,15 @@ class Model:
         if failures:
             raise UserError(failures[0].message, failures[0].hint)
         return maps[0]
+
+    def _class(self, target: str | int | None) -> str | None:
+        if not isinstance(target, int):
+            return target
+        if not 0 <= target < len(self.classes):
+            raise UserError(
+                f"The model has no class number {target}.", f"Its classes are 0 to {len(self.classes) - 1}."
+            )
+        return self.classes[target]
 
 
 def load_model(package: str | Path, trust_code: bool = False, device: str = "cpu") -> Model:

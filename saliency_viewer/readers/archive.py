@@ -25,8 +25,8 @@ class ArchiveReader:
     name = "Zip"
 
     def accepts(self, path: Path) -> bool:
-        """By content."""
-        return path.is_file() and zipfile.is_zipfile(path)
+        """By content; by name too, so that one that is cut short is called damaged."""
+        return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
 
     def open(self, path: Path, context: RunContext) -> Study:
         """The DICOM study inside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from saliency_viewer.domain import LabelTable, RegionSet, regions_from_labels
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.itk import ItkReader, itk_array, itk_geometry
 from saliency_viewer.readers.nifti import NiftiReader, nifti_array, nifti_geometry, nifti_header
-from saliency_viewer.readers.raster import RasterReader, luminance, picture_array
+from saliency_viewer.readers.raster import RasterReader, label_picture
 from saliency_viewer.spatial import Geometry, require_same_grid
 
 _MOST_LABELS = 64  # more distinct values than this are grey levels of a soft mask, not labels
+_LOSSY = (".jpg", ".jpeg")
 _WHAT = "The mask"
 
 
@@ -24,14 +26,21 @@ def load_regions(path: str | Path, geometry: Geometry) -> RegionSet:
 
     A file with geometry must lie on the image's grid, in any axis order; of a picture only the shape is
     compared. A mask with one value becomes "region", others "label N" (chest masks with 0, 127 and 255 mark a
-    part of the lung behind the heart by 127: two labels); a soft mask is cut at half its maximum.
-    Raises :class:`UserError` for another shape or place, and for files that hold no labels.
+    part of the lung behind the heart by 127: two labels); a soft mask, and one that a JPEG has blurred, is cut at
+    half its maximum, which ``warnings`` say.
+    Raises :class:`UserError` for another shape or place, for several volumes in one file, for colours, and for files
+    that hold no labels.
     """
     place = Path(path).expanduser()
     if not place.is_file():
         raise UserError("There is no such mask file.", "Check the path.")
     if NiftiReader().accepts(place):
         image = nifti_header(place)
+        if image.ndim > 3 and max(image.shape[3:]) > 1:
+            raise UserError(
+                f"The mask file holds {image.shape[3]} volumes.",
+                "Save each as a file of its own, or all as one label map.",
+            )
         values = _onto(nifti_array(place), nifti_geometry(image)[0], geometry)
         table = _table(image)
         if table is not None:
@@ -40,6 +49,7 @@ def load_regions(path: str | Path, geometry: Geometry) -> RegionSet:
         values = _onto(itk_array(place), itk_geometry(place), geometry)
     elif RasterReader().accepts(place):
         values = _picture(place, geometry)
+        return _regions(values, geometry, place.suffix.lower() in _LOSSY)
     else:
         raise UserError("The mask is of no known format.", "Use NIfTI, NRRD, MHA or PNG.")
     return _regions(values, geometry)
@@ -53,8 +63,7 @@ def _table(image: Any) -> LabelTable | None:
 
 
 def _picture(path: Path, geometry: Geometry) -> NDArray[np.generic]:
-    values = picture_array(path)
-    grey = luminance(values.astype(np.uint8)) if values.ndim == 3 else values
+    grey = label_picture(path)
     require_same_grid(geometry, Geometry((1, *grey.shape), geometry.affine), _WHAT)
     return grey[None]
 
@@ -90,15 +99,20 @@ def _turned(values: NDArray[np.generic], found: Geometry, wanted: Geometry) -> N
     return np.ascontiguousarray(turned) if Geometry((z, y, x), affine).same_as(wanted) else None
 
 
-def _regions(values: NDArray[np.generic], geometry: Geometry) -> RegionSet:
+def _regions(values: NDArray[np.generic], geometry: Geometry, soft: bool = False) -> RegionSet:
     finite = np.nan_to_num(values) if values.dtype.kind == "f" else values
     distinct = np.unique(finite)
-    if distinct.size > _MOST_LABELS or (finite.dtype.kind == "f" and not np.array_equal(distinct, np.rint(distinct))):
-        finite = (finite > finite.max() / 2).astype(np.uint8)
+    fractions = finite.dtype.kind == "f" and not np.array_equal(distinct, np.rint(distinct))
+    warnings: tuple[str, ...] = ()
+    if fractions or distinct.size > (2 if soft else _MOST_LABELS):
+        half = float(finite.max()) / 2
+        levels = f"The mask holds grey levels, no labels: what lies above half its maximum ({half:g}) is inside."
+        warnings = (levels,) if distinct.size > 2 else ()
+        finite = np.greater(finite, half).astype(np.uint8)
         distinct = np.unique(finite)
     labels = finite.astype(np.int32)
     nonzero = [int(value) for value in distinct if value]
     if not nonzero:
         raise UserError("The mask is empty: it marks no pixel.", "Choose another file.")
     names = {nonzero[0]: "region"} if len(nonzero) == 1 else {}
-    return regions_from_labels(labels, geometry, names)
+    return replace(regions_from_labels(labels, geometry, names), warnings=warnings)

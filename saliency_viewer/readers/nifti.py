@@ -38,8 +38,8 @@ class NiftiReader:
         return one_series(
             path,
             geometry,
-            lambda _context: Volume(nifti_array(path), geometry, "MR", warnings=warnings),
-            modality="MR",
+            lambda _context: Volume(nifti_array(path), geometry, "OT", warnings=warnings),
+            modality="OT",  # the format does not say
             description="NIfTI",
             encoding=f"NIfTI {image.get_data_dtype()}",
             warnings=warnings,

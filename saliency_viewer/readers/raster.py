@@ -75,6 +75,30 @@ def picture_array(path: Path) -> NDArray[np.generic]:
         raise _damaged(error) from error
 
 
+def label_picture(path: Path) -> NDArray[np.generic]:
+    """(row, column) labels: grey values, or the indices of a picture with a palette.
+
+    Raises :class:`UserError` for a picture in colours, which could only be guessed at.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            if picture.mode == "P":
+                return np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _damaged(error) from error
+    values = picture_array(path)
+    if values.ndim == 2:
+        return values
+    if not (np.array_equal(values[..., 0], values[..., 1]) and np.array_equal(values[..., 0], values[..., 2])):
+        raise UserError(
+            "The mask is a picture in colours, and colours are no labels.",
+            "Save it in grey values, one for each region: 0 outside, 1, 2, ... inside.",
+        )
+    return values[..., 0]
+
+
 def luminance(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Rec. 601 luma of (..., 3) colours, rounded; equal channels keep their value exactly."""
     weighted: NDArray[np.float64] = colour[..., 0] * 0.299 + colour[..., 1] * 0.587 + colour[..., 2] * 0.114

@@ -161,3 +161,31 @@ def test_names_are_forgiving(build: Any) -> None:
     network, inputs = build("functional 2D")
     found = explain(network, inputs, ["Saliency", "guided_backprop", "grad-cam++"], 1)
     assert list(found) == ["gradient", "guided-backprop", "grad-cam-plus-plus"]
+
+
+def test_results_answer_to_every_name_of_a_method() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    results = explain(network, torch.rand(1, 1, 8, 8), ["saliency", "grad_cam"], 0)
+    assert list(results) == ["gradient", "grad-cam"]
+    assert results["saliency"] is results["gradient"]
+    assert results["grad_cam"] is results["grad-cam"]
+    for name in ("hires-cam", "no such method"):
+        with pytest.raises(KeyError):
+            results[name]
+
+
+def test_an_array_and_wrong_parameters_of_an_idle_method_are_refused() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    with pytest.raises(UserError, match="no tensor"):
+        explain(network, torch.rand(1, 1, 2, 2).numpy(), "gradient", 0)
+    assert explain(network, torch.rand(1, 1, 2, 2), "gradient", 0, parameters={"integrated-gradients": {"steps": 5}})
+    with pytest.raises(UserError, match="stepz"):
+        explain(network, torch.rand(1, 1, 2, 2), "gradient", 0, parameters={"integrated-gradients": {"stepz": 5}})
+
+
+def test_saliency_tubes_blames_the_layer_when_the_layer_is_to_blame() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    inputs = torch.randn(1, 1, 8, 8)
+    assert explain(network, inputs, "saliency-tubes", 0, layer="1")
+    with pytest.raises(UserError, match="the chosen layer's do not"):
+        explain(network, inputs, "saliency-tubes", 0, layer="0")

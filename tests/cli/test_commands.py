@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -252,3 +254,72 @@ def _until_closed(terminal: int) -> bytes:
     finally:
         os.close(terminal)
     return shown
+
+
+def test_measure_takes_several_masks_and_says_what_was_made_of_them(
+    image: Path, mask: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soft = nibabel.load(mask).get_fdata()
+    soft[soft > 0] = 0.8
+    soft[0, 0, 0] = 0.1
+    nibabel.save(nibabel.Nifti1Image(soft.astype(np.float32), nibabel.load(mask).affine), tmp_path / "soft.nii.gz")
+    table = tmp_path / "measured.csv"
+    assert run(["measure", str(image), "--regions", str(mask), str(tmp_path / "soft.nii.gz"), "--out", str(table)]) == 0
+    assert {row["region"] for row in read_rows(table)} >= {"label 1", "label 2", "region"}
+    assert "half its maximum (0.4)" in capsys.readouterr().err
+
+
+def test_a_cut_mask_is_named_in_the_manifest(image: Path, model: Path, mask: Path, tmp_path: Path) -> None:
+    soft = nibabel.load(mask).get_fdata()
+    soft[soft > 0] = 0.8
+    soft[0, 0, 0] = 0.1
+    nibabel.save(nibabel.Nifti1Image(soft.astype(np.float32), nibabel.load(mask).affine), tmp_path / "soft.nii.gz")
+    assert explain(image, model, tmp_path / "out", "--regions", str(tmp_path / "soft.nii.gz")) == 0
+    assert "half its maximum" in (tmp_path / "out" / "manifest.json").read_text()
+
+
+def test_the_paths_of_failed_cases_are_shown_to_who_asks(
+    image: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (image.parent / "Doe_Jane.nii.gz").write_bytes(b"damaged")
+    arguments = ["batch", str(image.parent), "--model", str(model), "--method", "gradient", "--out"]
+    assert run([*arguments, str(tmp_path / "a")]) == 1
+    said = capsys.readouterr().err
+    assert "Doe_Jane" not in said
+    assert "--identify shows" in said
+    assert run([*arguments, str(tmp_path / "b"), "--identify"]) == 1
+    assert "Doe_Jane.nii.gz" in capsys.readouterr().err
+
+
+def test_a_damaged_dicom_file_of_a_folder_is_a_case_that_fails(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from saliency_viewer.phantoms import chest_phantom, write_dicom_dx
+
+    write_dicom_dx(chest_phantom(3, None, 96), tmp_path / "films")
+    whole = next((tmp_path / "films").iterdir())
+    (tmp_path / "films" / "cut.dcm").write_bytes(whole.read_bytes()[:700])
+    out = tmp_path / "out"
+    assert (
+        run(["batch", str(tmp_path / "films"), "--model", str(model), "--method", "gradient", "--out", str(out)]) == 1
+    )
+    assert "1 done, 0 already complete, 1 failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [["--trust-sha256", "{digest}"], ["--trust-code"], ["--trust-sha256", "ab"], []])
+def test_code_of_a_package_runs_only_when_allowed(
+    option: list[str], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = f"open({str(tmp_path / 'ran')!r}, 'w').close()\nfrom saliency_viewer.models.builtin import SmallCNN as Net\n"
+    (model / "net.py").write_text(code)
+    card = (model / "model.toml").read_text()
+    name = re.search('architecture = "(.*)"', card)
+    assert name is not None
+    (model / "model.toml").write_text(card.replace(name[1], "python:net.py:Net"))
+    digest = hashlib.sha256(code.encode()).hexdigest()
+    status = run(["model", "check", str(model), *(part.format(digest=digest) for part in option)])
+    allowed = option in (["--trust-code"], ["--trust-sha256", "{digest}"])
+    assert (tmp_path / "ran").exists() == allowed
+    if not allowed:
+        assert status == 2
+        assert "was not run" in capsys.readouterr().err

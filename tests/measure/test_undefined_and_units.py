@@ -142,3 +142,22 @@ def test_rows_carry_method_target_and_the_order_of_regions(measured, part):
     rows = list(measured(np.ones(SHAPE), second=part, first=~part).values())
     assert list(dict.fromkeys(row.region for row in rows)) == ["second", "first", "outside regions", "whole image"]
     assert {(row.method, row.target) for row in rows} == {("gradient", "lesion")}
+
+
+def test_the_whole_image_says_how_much_of_it_was_seen(measured, part):
+    seen = measured(np.ones(SHAPE), part=part)
+    assert seen["whole image", "mean"].note == ""
+    array = np.ones(SHAPE)
+    array[1] = np.nan
+    assert measured(array)["whole image", "mean"].note == "of 48 voxels of the image, 24 count"
+
+
+def test_sizes_are_given_for_the_rest_and_the_whole_too(measured, part):
+    rows = measured(np.ones(SHAPE), geometry=Geometry(SHAPE, np.diag([1.0, 2.0, 5.0, 1.0])), part=part)
+    names = ("part", "outside regions", "whole image")
+    assert [rows[name, "volume_ml"].value for name in names] == pytest.approx([0.06, 0.42, 0.48])
+
+
+def test_an_organ_that_is_no_mask_is_refused(flat_map):
+    with pytest.raises(UserError, match="no mask"):
+        region_statistics(flat_map, RegionSet(flat_map.geometry), "brain")

@@ -44,7 +44,7 @@ def test_the_radiograph_holds_the_phantoms_pixels_and_orientation(chest):
     np.testing.assert_array_equal(ds.pixel_array, phantom.volume.array[0])
     assert list(ds.PatientOrientation) == ["L", "F"]
     np.testing.assert_allclose([float(v) for v in ds.PixelSpacing], phantom.volume.geometry.spacing[1:], rtol=1e-8)
-    assert ds.PatientName == "PHANTOM^CHEST"
+    assert ds.PatientName == "MADE^UP"
     assert ds.SOPInstanceUID.startswith("2.25.")
     assert len(ds.SOPInstanceUID) <= 64
 

@@ -127,10 +127,78 @@ def test_a_table_in_the_header_brings_names_and_overlap_back(
 def test_a_soft_mask_is_cut_at_half_and_three_values_are_two_labels(tmp_path: Path) -> None:
     geometry = Geometry.from_spacing((1, 1, 256))
     Image.fromarray(np.arange(256, dtype=np.uint8)[None]).save(tmp_path / "soft.png")
-    assert load_regions(tmp_path / "soft.png", geometry).mask("region").sum() == 128
+    soft = load_regions(tmp_path / "soft.png", geometry)
+    assert soft.mask("region").sum() == 128
+    assert any("half its maximum (127.5)" in words for words in soft.warnings)
     Image.fromarray(np.repeat(np.array([[0, 127, 255]], np.uint8), 2, axis=0)).save(tmp_path / "three.png")
     regions = load_regions(tmp_path / "three.png", Geometry.from_spacing((1, 2, 3)))
     assert regions.names == ("label 127", "label 255")
+    assert regions.warnings == ()
+
+
+def test_a_probability_map_is_cut_with_a_word_and_a_fraction_of_one_is_just_a_mask(
+    image_and_mask: tuple[Geometry, Any], tmp_path: Path
+) -> None:
+    geometry, mask = image_and_mask
+    inside = np.asarray(mask.dataobj) > 0
+    likely = np.where(inside, 0.9, 0.2).astype(np.float32)
+    likely[0, 0, 0] = 0.0
+    nibabel.save(nibabel.Nifti1Image(likely, _AFFINE), tmp_path / "likely.nii")
+    regions = load_regions(tmp_path / "likely.nii", geometry)
+    assert regions.mask("region").sum() == inside.sum()
+    assert "0.45" in regions.warnings[0]
+    nibabel.save(nibabel.Nifti1Image((inside * 0.5).astype(np.float32), _AFFINE), tmp_path / "half.nii")
+    regions = load_regions(tmp_path / "half.nii", geometry)
+    assert regions.mask("region").sum() == inside.sum()
+    assert regions.warnings == ()
+
+
+def test_several_volumes_in_a_mask_are_refused(image_and_mask: tuple[Geometry, Any], tmp_path: Path) -> None:
+    geometry, mask = image_and_mask
+    stacked = np.stack([np.asarray(mask.dataobj)] * 2, axis=3)
+    nibabel.save(nibabel.Nifti1Image(stacked, _AFFINE), tmp_path / "stacked.nii")
+    with pytest.raises(UserError, match="holds 2 volumes"):
+        load_regions(tmp_path / "stacked.nii", geometry)
+
+
+def test_colours_are_no_labels_but_palettes_and_equal_channels_are(tmp_path: Path) -> None:
+    geometry = Geometry.from_spacing((1, 4, 6))
+    labels = np.zeros((4, 6), np.uint8)
+    labels[1:3, 1:3], labels[1:3, 4:] = 1, 2
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    Image.fromarray(colours[labels]).save(tmp_path / "colours.png")
+    with pytest.raises(UserError, match="colours are no labels"):
+        load_regions(tmp_path / "colours.png", geometry)
+    palette = Image.fromarray(labels, "L").convert("P")
+    palette.putdata(labels.ravel().tolist())
+    palette.putpalette(colours.ravel().tolist())
+    palette.save(tmp_path / "palette.png")
+    Image.fromarray(np.repeat(labels[..., None], 3, axis=2)).save(tmp_path / "grey.png")
+    for name in ("palette.png", "grey.png"):
+        regions = load_regions(tmp_path / name, geometry)
+        assert [regions.mask(one).sum() for one in ("label 1", "label 2")] == [4, 4]
+
+
+def test_a_mask_saved_as_jpeg_is_one_region_and_says_how_it_was_cut(tmp_path: Path) -> None:
+    inside = np.zeros((64, 64), np.uint8)
+    inside[13:37, 21:50] = 255
+    Image.fromarray(inside).save(tmp_path / "mask.jpg", quality=60)
+    regions = load_regions(tmp_path / "mask.jpg", Geometry.from_spacing((1, 64, 64)))
+    assert regions.names == ("region",)
+    assert regions.mask("region").sum() == pytest.approx((inside > 0).sum(), abs=6)
+    assert "half its maximum" in regions.warnings[0]
+
+
+def test_a_zip_that_is_cut_short_is_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "study.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(UserError, match="damaged"):
+        open_study(tmp_path / "study.zip")
+
+
+def test_a_nifti_file_says_nothing_about_its_modality(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(_DATA, _AFFINE), tmp_path / "a.nii")
+    series = open_study(tmp_path / "a.nii").series[0]
+    assert (series.modality, series.load().modality) == ("OT", "OT")
 
 
 def test_every_real_chest_mask_of_its_images_shape_loads(shared_data: Path) -> None:

@@ -179,7 +179,9 @@ class EvidencePanel(QWidget):
         head.setToolTip(name)
         self.table.setItem(line, 0, head)
         for k, column in enumerate(self.columns, start=1):
-            found_row = next((found[name, s] for s in column.statistics if (name, s) in found), None)
+            known = [found[name, one] for one in column.statistics if (name, one) in found]
+            # Of an image without calibration the volume is undefined, and the count of voxels is what there is.
+            found_row = next((one for one in known if one.value is not None), next(iter(known), None))
             text = written(found_row.value, column.form, found_row.unit) if found_row is not None else "—"
             item = QTableWidgetItem(text)
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
