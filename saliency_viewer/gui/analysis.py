@@ -160,9 +160,9 @@ class Analysis(QObject):
         if running.case.volume is not None:
             # The same grid object as the viewports have, and one copy of the pixels instead of two.
             result = replace(result, volume=running.case.volume)
-        self._state.set_result(running.case, running.plan, result)
         if running.case is self._state.case and result.maps:
-            self._show_evidence(result)
+            self._show_evidence(result)  # first where to look, then what: the pictures are made once
+        self._state.set_result(running.case, running.plan, result)
 
     def _show_evidence(self, result: AnalysisResult) -> None:
         methods = [one.method for one in result.maps]

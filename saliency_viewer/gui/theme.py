@@ -77,6 +77,7 @@ QPushButton#primary:hover {{ background: {ACCENT}; }}
 QPushButton#primary:disabled {{ background: {RAISED}; color: {MUTED}; }}
 QPushButton#plain {{ background: {RAISED}; color: {TEXT}; padding: 7px 14px; }}
 QPushButton#plain:hover {{ background: #2A3340; }}
+QPushButton#plain:disabled {{ color: {MUTED}; }}
 QPushButton#mutedButton {{ padding: 2px 4px; text-align: left; }}
 QCheckBox {{ spacing: {S}px; }}
 QCheckBox::indicator {{

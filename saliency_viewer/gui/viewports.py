@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from saliency_viewer.domain import AttributionMap, Volume
@@ -64,7 +64,11 @@ class ViewGrid(QWidget):
         self._active = 0
         self._arranged: object = None
         state.volume_changed.connect(self.rebuild)
-        state.result_changed.connect(self.rebuild)
+        # Panels first, pictures in the next turn of the event loop: together they would take longer than two frames.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.rebuild)
+        state.result_changed.connect(self._rebuild_soon)
         state.map_changed.connect(self._draw_maps)
         state.regions_changed.connect(self._draw_regions)
         state.view_changed.connect(self._follow)
@@ -95,8 +99,16 @@ class ViewGrid(QWidget):
         for view in self.views:
             view.fit()
 
+    def _rebuild_soon(self) -> None:
+        wanted = [(cell.axis, cell.amap) for cell in cells_for(self._state)]
+        if wanted != [(cell.axis, cell.amap) for cell in self._cells]:
+            self._soon.start(0)
+        else:
+            self._draw_maps()  # another answer of the model stands in the titles
+
     def rebuild(self) -> None:
         """Another image, or other maps."""
+        self._soon.stop()
         self._cells = cells_for(self._state)
         for view, cell in zip(self.views, self._cells, strict=False):
             with QSignalBlocker(view):
