@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_STANDSTILL = 1e-9  # mm; dividing by the square of less overflows
+
 
 def brush_mask(
     points: ArrayLike, radius_mm: float, spacing: tuple[float, float], shape: tuple[int, int]
@@ -51,7 +53,8 @@ def _add_segment(
     column = (np.arange(low[1], high[1])[None, :] - start[1]) * scale[1]
     along = (stop - start) * scale
     length2 = float(along @ along)
-    part = np.clip((row * along[0] + column * along[1]) / length2, 0.0, 1.0) if length2 > 0 else 0.0
+    moved = length2 > _STANDSTILL**2
+    part = np.clip((row * along[0] + column * along[1]) / length2, 0.0, 1.0) if moved else 0.0
     distance2 = (row - part * along[0]) ** 2 + (column - part * along[1]) ** 2
     # A hair more than the radius, so that a centre exactly at it counts whatever the rounding.
     mask[low[0] : high[0], low[1] : high[1]] |= distance2 <= radius**2 * (1 + 1e-12)

@@ -20,7 +20,8 @@ def slow_brush(path, radius, spacing, shape):
         for start, stop in pieces:
             a, b = np.array(start) * spacing, np.array(stop) * spacing
             along = b - a
-            part = 0.0 if not along.any() else float(np.clip((centre - a) @ along / (along @ along), 0, 1))
+            length2 = along @ along  # of steps that are next to nothing it is 0
+            part = float(np.clip((centre - a) @ along / length2, 0, 1)) if length2 > 1e-18 else 0.0
             mask[row, column] |= np.linalg.norm(centre - a - part * along) <= radius * (1 + 1e-9)
     return mask
 
