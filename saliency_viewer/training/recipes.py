@@ -20,8 +20,8 @@ class Recipe:
 
     The card's baseline was chosen by looking: integrated gradients gave the true side the larger mass in 98 % of 98
     unseen chests with ``minimum`` and ``zero``, in 99 % with ``blur`` and ``mean``; of 30 unseen brains in 50 % with
-    ``blur`` (which keeps the ventricles that fill an atrophy, so little is left to explain), in 83 % with ``minimum``
-    and ``zero``, in 100 % with ``mean``. A baseline is part of the question that is asked, not a detail.
+    ``blur``, in 83 % with ``minimum`` and ``zero``, in 100 % with ``mean``. A baseline is part of the question that is
+    asked, not a detail.
     """
 
     name: str
