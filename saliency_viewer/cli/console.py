@@ -10,7 +10,7 @@ from saliency_viewer.errors import UserError
 
 PROGRESS_MARK = "progress"
 _WIDTH = 30
-_INTERVAL = 0.1  # seconds between two drawings of the bar
+_INTERVAL = 0.1  # seconds between two drawings of the bar, or two lines
 _CERTAIN = 0.02  # below this share done, a remaining time would be a guess
 
 
@@ -31,10 +31,18 @@ def complain_about(error: UserError) -> None:
 
 
 class ProgressLines:
-    """A line on standard output for each step, ``progress<tab>0.1250<tab>words``, for a program that reads along."""
+    """Lines on standard output, ``progress<tab>0.1250<tab>words``, for a program that reads along."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said = float("-inf")
 
     def __call__(self, fraction: float, text: str) -> None:
-        """Say it at once: who reads along waits for it."""
+        """Say it, at once but not more often than it can be drawn: who reads along waits for it."""
+        now = self._clock()
+        if now - self._said < _INTERVAL and fraction < 1.0:
+            return
+        self._said = now
         sys.stdout.write(f"{PROGRESS_MARK}\t{fraction:.4f}\t{text}\n")
         sys.stdout.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ class RecentFiles(QObject):
     def __init__(self, intents: Intents, pool: FilePool, parent: QObject) -> None:
         super().__init__(parent)
         self._pool = pool
+        self._writing = threading.Lock()
         self.list = load_recent()
         intents.forget_recent.connect(self.forget)
 
@@ -36,13 +38,21 @@ class RecentFiles(QObject):
 
     def forget(self) -> None:
         """Empty the list, on disk too."""
-        self.list = Recent()
-        self._pool.run(forget_recent, lambda _: self.changed.emit())
+        self._put(Recent())
 
     def _put(self, recent: Recent) -> None:
         if recent != self.list:
             self.list = recent
-            self._pool.run(lambda: save_recent(recent), lambda _: self.changed.emit())
+            self._pool.run(self._write, lambda _: self.changed.emit())
+
+    def _write(self) -> None:
+        """One at a time, and each writes what is the list by then: the pool has two threads."""
+        with self._writing:
+            recent = self.list
+            if recent == Recent():
+                forget_recent()
+            else:
+                save_recent(recent)
 
 
 class LayoutMemory:

@@ -120,6 +120,11 @@ def _demo_folder() -> Path:
     return state_folder() / f"demo-{saliency_viewer.__version__}"
 
 
+def _is_ours(path: str | Path) -> bool:
+    """Demos and autosaves are no files of the user's."""
+    return Path(path).absolute().is_relative_to(state_folder())
+
+
 def _spoken(identifier: str) -> str:
     return identifier.replace("case-", "Case ", 1)
 
@@ -178,7 +183,7 @@ class Opening(QObject):
 
         def show(study: Study) -> None:
             self._listed(path, study)
-            if not path.startswith(str(_demo_folder())):
+            if not _is_ours(path):
                 self._recent.add_study(path)
 
         self._pool.run(lambda: read_study(path), show)
@@ -227,7 +232,7 @@ class Opening(QObject):
 
         def show(found: tuple[ModelCard, OwnCode | None]) -> None:
             self._state.set_model(package, *found)
-            if not package.startswith(str(_demo_folder())):
+            if not _is_ours(package):
                 self._recent.add_model(package)
             self._try_explain()
 
@@ -260,7 +265,7 @@ class Opening(QObject):
 
         def show(restored: Restored) -> None:
             self._restored(restored)
-            if not path.is_relative_to(state_folder()):  # an autosave is no file of the user's
+            if not _is_ours(path):
                 self._recent.add_study(str(path))
 
         self._pool.run(lambda: _restore(path), show)

@@ -24,7 +24,8 @@ def document_of(state: DocumentState) -> Document:
     return Document(
         image=case.reference,
         image_hash=case.image_hash,
-        model=state.model_path,
+        # Of the model that made the maps: one that was only chosen since has nothing to do with them.
+        model=case.plan.model if result is not None and case.plan is not None else state.model_path,
         model_hash=result.model_hash if result is not None else "",
         plan=case.plan,
         regions=case.regions,

@@ -130,6 +130,13 @@ class DocumentState(QObject):
         return self.case.result if self.case is not None else None
 
     @property
+    def answer(self) -> AnalysisResult | None:
+        """The result, if the model that is chosen gave it; None while another model's maps are shown."""
+        case = self.case
+        mine = case is not None and case.plan is not None and case.plan.model == self.model_path
+        return self.result if mine else None
+
+    @property
     def maps(self) -> tuple[AttributionMap, ...]:
         """Maps of the shown case."""
         return self.result.maps if self.result is not None else ()

@@ -71,6 +71,7 @@ QPushButton:focus, QToolButton:focus {{ border: 1px solid {ACCENT}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: #566070; }}
 QToolButton:checked {{ background: {ACCENT_DARK}; color: #CFE5FB; font-weight: 600; }}
 QToolButton::menu-indicator, QPushButton::menu-indicator {{ image: none; }}
+QPlainTextEdit#code {{ font-family: "DejaVu Sans Mono", "Consolas", "Menlo", monospace; font-size: 12px; }}
 QToolButton#smallTab {{ padding: 1px 7px; font-size: 11px; }}
 QPushButton#primary {{ background: {ACCENT_FILL}; color: white; font-weight: 600; padding: 7px 14px; }}
 QPushButton#primary:hover {{ background: {ACCENT}; }}

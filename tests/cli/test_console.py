@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from saliency_viewer.cli.console import ProgressBar, duration
+from saliency_viewer.cli.console import ProgressBar, ProgressLines, duration
 
 
 class Terminal(io.StringIO):
@@ -48,3 +48,16 @@ def test_a_pipe_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     bar(0.5, "half")
     bar.clear()
     assert pipe.getvalue() == ""
+
+
+def test_progress_for_a_reader_is_a_line_now_and_then_and_always_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = ProgressLines(lambda: now)
+    for step in range(100):
+        now = step * 0.01
+        lines(step / 100, f"step {step}")
+    lines(1.0, "done")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "progress\t0.0000\tstep 0"
+    assert said[-1] == "progress\t1.0000\tdone"
+    assert 9 <= len(said) <= 12

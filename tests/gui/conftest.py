@@ -116,6 +116,18 @@ def window(qtbot, tmp_path: Path, process: FakeProcess):
 
 
 @pytest.fixture
+def real_window(qtbot, tmp_path: Path):
+    """A window with a compute process of its own."""
+    made = MainWindow(autosave=Autosave(tmp_path / "autosave", 0.0))
+    qtbot.addWidget(made)
+    made.show()
+    made.start()
+    yield made
+    made.state.touch(False)
+    made.close()
+
+
+@pytest.fixture
 def volume() -> Volume:
     array = np.random.default_rng(4).integers(0, 900, SHAPE).astype(np.int16)
     return Volume(array, Geometry.from_spacing(SHAPE, (3.0, 1.0, 1.0)), "CT", units="HU")

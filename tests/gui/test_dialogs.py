@@ -4,18 +4,19 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
-from saliency_viewer.domain import AnalysisPlan, ImageReference
+from saliency_viewer.domain import AnalysisPlan, ImageReference, Region, RegionSet
 from saliency_viewer.gui.actions import ACTIONS
 from saliency_viewer.gui.dialogs.batch import BatchDialog
 from saliency_viewer.gui.dialogs.cheat_sheet import CheatSheet
 from saliency_viewer.gui.dialogs.export import ExportDialog
 from saliency_viewer.gui.dialogs.layers import LayerDialog
 from saliency_viewer.gui.dialogs.message import MessageDialog
-from saliency_viewer.gui.panels.evidence import SHARES, VALUES
+from saliency_viewer.gui.panels.evidence import SHARES, VALUES, written
 from saliency_viewer.models import LayerNode
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
@@ -196,3 +197,25 @@ def test_shares_and_values_are_two_views_of_the_same_rows(qtbot, opened, process
     mean = next(row.value for row in opened.state.case.rows if row.statistic == "mean")
     assert panel.table.item(0, 1).text() == f"{mean:.3g}"
     assert panel.table.horizontalScrollBar().maximum() == 0
+
+
+def test_no_line_of_the_evidence_table_is_empty(qtbot, opened, process, make_result) -> None:
+    mask = np.zeros(opened.state.volume.geometry.shape, dtype=bool)
+    mask[2, 3:8, 3:8] = True
+    opened.editing.put(RegionSet(opened.state.volume.geometry, (Region.from_mask("r", "#56B4E9", mask),)))
+    opened.methods.explain()
+    process.say_result(make_result())
+    qtbot.waitUntil(lambda: opened.state.result is not None and bool(opened.state.case.rows))
+    table = opened.evidence.table
+    for tab in (opened.evidence.shares, opened.evidence.values):
+        tab.click()
+        for line in range(table.rowCount()):
+            assert {table.item(line, k).text() for k in range(1, table.columnCount())} != {"—"}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(1446832, "voxels", "1.45 Mpx"), (812, "voxels", "812 px"), (16400, "mm2", "164 cm²"), (4.21, "ml", "4.21 ml")],
+)
+def test_sizes_have_units(value, unit, text) -> None:
+    assert written(value, "size", unit) == text

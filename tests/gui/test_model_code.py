@@ -11,7 +11,7 @@ from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.models import LayerNode, OwnCode
 from saliency_viewer.pipeline import Described, Failed, ModelDescription
-from saliency_viewer.session import Autosave, load_settings
+from saliency_viewer.session import load_settings
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
 CODE = OwnCode("net.py", "Net", b"class Net: ...")
@@ -133,25 +133,18 @@ def python_package(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def test_own_code_goes_through_the_real_process(qtbot, tmp_path, image, python_package) -> None:
-    window = MainWindow(autosave=Autosave(tmp_path / "autosave"))
-    qtbot.addWidget(window)
-    window.show()
-    window.start()
-    try:
-        window.intents.open_paths.emit([str(image), str(python_package)])
-        window.opening.explain_when_ready()
-        qtbot.waitUntil(lambda: bool(_questions(window)), timeout=20000)
-        _press(_questions(window)[0], "Allow this time")
-        qtbot.waitUntil(lambda: len(window.state.maps) == 2 and not window.busy, timeout=60000)
-        qtbot.waitUntil(lambda: window.state.layers is not None)
-        assert [node.path for node in window.state.layers.walk() if node.has_maps] == ["body", "body.0", "body.1"]
-        # What was allowed is these bytes: a file that changed on disk in the meantime is not run.
-        (python_package / "net.py").write_text(_NET + "# changed")
-        window.methods.explain()
-        qtbot.waitUntil(lambda: bool(_questions(window)), timeout=20000)
-        assert "was not run" in _questions(window)[0].message.text()
-        _questions(window)[0].close()
-    finally:
-        window.state.touch(False)
-        window.close()
+def test_own_code_goes_through_the_real_process(qtbot, real_window, image, python_package) -> None:
+    window = real_window
+    window.intents.open_paths.emit([str(image), str(python_package)])
+    window.opening.explain_when_ready()
+    qtbot.waitUntil(lambda: bool(_questions(window)), timeout=20000)
+    _press(_questions(window)[0], "Allow this time")
+    qtbot.waitUntil(lambda: len(window.state.maps) == 2 and not window.busy, timeout=60000)
+    qtbot.waitUntil(lambda: window.state.layers is not None)
+    assert [node.path for node in window.state.layers.walk() if node.has_maps] == ["body", "body.0", "body.1"]
+    # What was allowed is these bytes: a file that changed on disk in the meantime is not run.
+    (python_package / "net.py").write_text(_NET + "# changed")
+    window.methods.explain()
+    qtbot.waitUntil(lambda: bool(_questions(window)), timeout=20000)
+    assert "was not run" in _questions(window)[0].message.text()
+    _questions(window)[0].close()

@@ -26,18 +26,6 @@ from saliency_viewer.session import Autosave, load_recent, load_settings, recove
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
 
 
-@pytest.fixture
-def real(qtbot, tmp_path):
-    """A window with its own compute process."""
-    made = MainWindow(autosave=Autosave(tmp_path / "autosave", 0.0))
-    qtbot.addWidget(made)
-    made.show()
-    made.start()
-    yield made
-    made.state.touch(False)
-    made.close()
-
-
 def _drop(window: MainWindow, *paths: Path) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
@@ -80,29 +68,31 @@ def test_zips_are_told_apart_by_what_they_hold(tmp_path, tiny_model, image) -> N
 
 
 @pytest.mark.parametrize("kind", ["chest", "brain"])
-def test_one_click_opens_a_demo_with_its_maps_and_numbers(qtbot, real, kind) -> None:
-    page = real.findChild(StartPage)
+def test_one_click_opens_a_demo_with_its_maps_and_numbers(qtbot, real_window, kind) -> None:
+    page = real_window.findChild(StartPage)
     next(b for b in page.findChildren(QPushButton) if b.text() == f"{kind.capitalize()} demo").click()
-    qtbot.waitUntil(lambda: len(real.state.maps) == 2 and not real.busy, timeout=60000)
-    assert [one.method for one in real.state.maps] == list(FIRST_METHODS)
-    assert {row.method for row in real.state.case.rows} == set(FIRST_METHODS)
-    assert len(real.state.regions) >= 2
+    qtbot.waitUntil(lambda: len(real_window.state.maps) == 2 and not real_window.busy, timeout=60000)
+    assert [one.method for one in real_window.state.maps] == list(FIRST_METHODS)
+    assert {row.method for row in real_window.state.case.rows} == set(FIRST_METHODS)
+    assert len(real_window.state.regions) >= 2
     assert load_recent().studies == ()  # the demo is no file of the user's
 
 
-def test_a_real_computation_is_stopped_and_the_next_one_runs(qtbot, real, image) -> None:
-    real.intents.open_paths.emit([str(image), str(resource_path("models", "chest"))])
-    qtbot.waitUntil(lambda: real.state.volume is not None and real.state.layers is not None, timeout=60000)
-    line = next(one for one in real.methods.rows if one.method.id == "integrated-gradients")
+def test_a_real_computation_is_stopped_and_the_next_one_runs(qtbot, real_window, image) -> None:
+    real_window.intents.open_paths.emit([str(image), str(resource_path("models", "chest"))])
+    qtbot.waitUntil(
+        lambda: real_window.state.volume is not None and real_window.state.layers is not None, timeout=60000
+    )
+    line = next(one for one in real_window.methods.rows if one.method.id == "integrated-gradients")
     next(field for spec, field in line.form._fields if spec.name == "steps").setText("1000")
-    real.methods.explain()
-    qtbot.waitUntil(lambda: real.state.compute.fraction > 0.26, timeout=60000)
-    real.intents.cancel.emit()
-    qtbot.waitUntil(lambda: real.state.compute.job is None, timeout=20000)
-    assert real.state.maps == ()
-    real.methods.tick(("grad-cam",))
-    real.methods.explain()
-    qtbot.waitUntil(lambda: len(real.state.maps) == 1, timeout=60000)
+    real_window.methods.explain()
+    qtbot.waitUntil(lambda: real_window.state.compute.fraction > 0.26, timeout=60000)
+    real_window.intents.cancel.emit()
+    qtbot.waitUntil(lambda: real_window.state.compute.job is None, timeout=20000)
+    assert real_window.state.maps == ()
+    real_window.methods.tick(("grad-cam",))
+    real_window.methods.explain()
+    qtbot.waitUntil(lambda: len(real_window.state.maps) == 1, timeout=60000)
 
 
 _CRASH = """

@@ -120,6 +120,7 @@ class BatchDialog(QDialog):
         if not all((self.cohort.text, self.model.text, self.methods.text().strip(), self.out.text)):
             self.log.appendPlainText("Fill in studies, model, methods and output folder first.")
             return
+        self.log.clear()
         frozen = getattr(sys, "frozen", False)
         before = [] if frozen else ["-m", "saliency_viewer"]
         self._running(True)

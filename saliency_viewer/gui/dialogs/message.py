@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from saliency_viewer.errors import UserError
@@ -42,7 +41,7 @@ class MessageDialog(QDialog):
             column.addWidget(self.hint)
         self.detail = QPlainTextEdit(detail)
         self.detail.setReadOnly(True)
-        self.detail.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.detail.setObjectName("code")
         self.detail.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.detail.setFixedHeight(min(_LINE * (detail.count("\n") + 3), _HIGHEST))
         self.detail.hide()

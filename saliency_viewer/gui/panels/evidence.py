@@ -76,7 +76,9 @@ def _size(value: float, unit: str) -> str:
     """A size in a few characters: large areas in cm², counts as they are."""
     if unit == "mm2":
         return f"{value / 100:.{0 if value >= 10000 else 1}f} cm²" if value >= 100 else f"{value:.3g} mm²"
-    return f"{value:.0f}" if unit in ("", "voxels") else f"{value:.{0 if value >= 100 else 2}f} {unit}"
+    if unit == "voxels":
+        return f"{value / 1e6:.2f} Mpx" if value >= 1e5 else f"{value:.0f} px"
+    return f"{value:.{0 if value >= 100 else 2}f} {unit}"
 
 
 def tip_of(row: StatisticRow, column: Column) -> str:
@@ -152,7 +154,8 @@ class EvidencePanel(QWidget):
         method = amap.method if amap is not None else ""
         mine = [one for one in rows if one.method == method]
         self._title.setText(f"EVIDENCE · {method_label(method).upper()}" if method else "EVIDENCE")
-        names = list(dict.fromkeys(one.region for one in mine))
+        shown = {statistic for column in self.columns for statistic in column.statistics}
+        names = list(dict.fromkeys(one.region for one in mine if one.statistic in shown))
         self._empty.setVisible(not names)
         self.table.setVisible(bool(names))
         for tab in (self.shares, self.values, self._foot):

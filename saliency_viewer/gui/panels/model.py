@@ -62,7 +62,7 @@ class ModelPanel(QWidget):
 
     def refresh(self) -> None:
         """Read the state."""
-        card_, result = self._state.card, self._state.result
+        card_, result = self._state.card, self._state.answer
         if card_ is not None:
             self._name.setText(card_.name)
             digest = f" · sha {result.model_hash[:6]}…" if result is not None else ""
@@ -73,6 +73,9 @@ class ModelPanel(QWidget):
             self._show(result.prediction)
         else:
             hint = "Press Explain to ask it." if card_ is not None else "Choose a model package, or open the demo."
+            if card_ is not None and self._state.result is not None:
+                other = self._state.result.card
+                hint = f"Press Explain to ask it. The maps shown are still those of {other.name} {other.version}."
             self._classes.addWidget(label(hint, "muted", wraps=True))
         self._warning.setText("\n".join(self._warnings()))
         self._warning.setVisible(bool(self._warning.text()))
@@ -92,7 +95,7 @@ class ModelPanel(QWidget):
             self._classes.addWidget(label(f"over slices: {prediction.aggregate}", "muted"))
 
     def _warnings(self) -> list[str]:
-        card_, volume, result = self._state.card, self._state.volume, self._state.result
+        card_, volume, result = self._state.card, self._state.volume, self._state.answer
         found: list[str] = []
         if card_ is not None and volume is not None:
             found.append(card_.mismatch(volume.modality, volume.body_part, volume.view))

@@ -58,9 +58,13 @@ def facts(amap: AttributionMap) -> list[tuple[str, str]]:
     found.append(("Residual", "" if amap.residual is None else f"{100 * abs(amap.residual):.2g} %"))
     found.append(("Validity", amap.validity.text))
     found.append(("Model", " ".join(word for word in (made.model_name, made.model_version) if word)))
-    found.append(("Computed", f"{made.device}, {made.threads} threads, seed {made.seed}, {made.seconds:.1f} s"))
+    found.append(("Computed", f"{made.device}, {made.threads} threads, seed {made.seed}, {_time(made.seconds)}"))
     found.append(("Evidence", "none: the map is empty" if amap.is_empty() else ""))
     return [(name, value) for name, value in found if value]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.05 else "under 0.1 s"
 
 
 def about_method(name: str) -> list[tuple[str, str]]:
