@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Start the compute process; it and the file pool import what they need while the user looks round."""
+        self.centralWidget().setFocus()  # else the first button would look chosen
         self.worker.start()
         self.pool.run(warm_up, lambda _: None)
 
@@ -80,7 +81,6 @@ class MainWindow(QMainWindow):
     def _assemble(self) -> QWidget:
         whole = QWidget()
         whole.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        whole.setFocus()  # else the first button would look chosen at the start
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

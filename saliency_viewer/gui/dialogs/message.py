@@ -31,7 +31,7 @@ class MessageDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(560 if detail else 440)
+        self.setMinimumWidth(680 if detail else 440)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 20, 20, theme.L)
         column.setSpacing(theme.M)
