@@ -21,8 +21,6 @@ def run(options: argparse.Namespace) -> int:
     from saliency_viewer.pipeline import prepare_torch
 
     prepare_torch()
-    found = trusted(options)
-    trust = found if isinstance(found, bool) else found.__contains__
-    for sentence in check_package(options.package, trust):
+    for sentence in check_package(options.package, trusted(options)):
         say(sentence)
     return 0

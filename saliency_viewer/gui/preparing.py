@@ -24,15 +24,16 @@ class Preparing(QObject):
         worker.failed.connect(self._failed)
 
     def load(self) -> None:
-        """Load the present model, or have the user asked whether its code may run."""
+        """Load the present model, or have the user asked whether its code may run; an older model is not wanted."""
+        if self._number is not None:
+            self._worker.cancel(self._number)
+            self._number = None
         code = self._state.model_code
         if code is not None and not self._consent.covers(code):
             self._consent.ask(code)
             return
         if not self._state.model_path or self._state.layers is not None:
             return
-        if self._number is not None:
-            self._worker.cancel(self._number)
         self._number = self._worker.new_id()
         self._worker.submit(ModelJob(self._number, self._state.model_path, self._consent.digests(code)))
 

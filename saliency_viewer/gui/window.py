@@ -59,7 +59,8 @@ class MainWindow(QMainWindow):
         self.saving = Saving(self.state, self.intents, self.pool, autosave or Autosave(), self)
         self.desk = Desk(self.state, self.intents, self.saving, self)
         self.actions_by_id = make_actions(self, self.intents)
-        self.setCentralWidget(self._assemble())
+        self._whole = self._assemble()
+        self.setCentralWidget(self._whole)
         self.layout_memory = LayoutMemory(self, self.methods)
         self.consent.wanted.connect(self.desk.ask_to_run_code)
         self.intents.batch_dialog.connect(self._open_batch)
@@ -69,7 +70,7 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Start the compute process; it and the file pool import what they need while the user looks round."""
-        self.centralWidget().setFocus()  # else the first button would look chosen
+        self._whole.setFocus()  # else the first button would look chosen
         self.worker.start()
         self.pool.run(warm_up, lambda _: None)
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.files import PackageFiles
-from saliency_viewer.models.own_code import OwnCode, own_code
+from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 
 if TYPE_CHECKING:
     from torch import nn
 
-Trust = bool | Callable[[str], bool]
 # Arguments by which libraries fetch weights from the internet.
 _FETCHING = ("weights", "weights_backbone", "pretrained", "progress")
 
@@ -26,7 +25,7 @@ _FETCHING = ("weights", "weights_backbone", "pretrained", "progress")
 class Request:
     """What a builder is given: the name behind the prefix, and the package around it.
 
-    ``keys`` are the names in the weights file; ``trust_code`` is True, False, or asks about a file's sha256.
+    ``keys`` are the names in the weights file; ``trust_code`` is what :meth:`OwnCode.is_allowed` takes.
     """
 
     name: str
@@ -86,8 +85,7 @@ def _builtin(request: Request) -> nn.Module:
 def _python(request: Request) -> nn.Module:
     code = own_code(f"python:{request.name}", request.files)
     assert code is not None  # the prefix says so
-    trusted = request.trust_code(code.digest) if callable(request.trust_code) else request.trust_code
-    if trusted is not True:
+    if not code.is_allowed(request.trust_code):
         raise UserError(
             "This model package brings its own Python code, which could do anything on this computer: it was not run.",
             "If you know where it comes from, read the file and allow it: in the window when it asks (choose the "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.files import PackageFiles
 
 _PREFIX = "python"
+Trust = bool | frozenset[str] | Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class OwnCode:
     def text(self) -> str:
         """The file for reading; bytes that are no UTF-8 show as replacement characters."""
         return self.source.decode("utf-8", "replace")
+
+    def is_allowed(self, trust: Trust) -> bool:
+        """Whether ``trust`` lets this file run: True all, a set those with a digest in it, a function is asked."""
+        if isinstance(trust, frozenset):
+            return self.digest in trust
+        return (trust(self.digest) if callable(trust) else trust) is True
 
 
 def own_code(architecture: str, files: PackageFiles) -> OwnCode | None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from saliency_viewer.domain import ModelCard
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.architectures import Trust, build_network
+from saliency_viewer.models.architectures import build_network
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
 from saliency_viewer.models.forward import make_ready
-from saliency_viewer.models.own_code import OwnCode, own_code
+from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
 from saliency_viewer.runtime.files import make_folder, write_error
 
@@ -34,7 +34,8 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
     path:
         Where it is.
     trust_code:
-        Whether a ``python:`` architecture may run; a function is asked with the sha256 of the code.
+        Whether a ``python:`` architecture may run: True or False, a set of the sha256 that may, or a function that is
+        asked with the sha256 of the code.
     device:
         ``cpu`` or ``cuda``.
 

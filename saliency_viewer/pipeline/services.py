@@ -82,11 +82,8 @@ class Services:
 
         return self._models.get(
             (path, stamp(path), device, self.trust_code),
-            lambda: load_package(Path(path), trust_code=self._trusts, device=device),
+            lambda: load_package(Path(path), trust_code=self.trust_code, device=device),
         )
-
-    def _trusts(self, digest: str) -> bool:
-        return self.trust_code if isinstance(self.trust_code, bool) else digest in self.trust_code
 
 
 def stamp(path: str) -> tuple[tuple[str, int, int], ...]:

@@ -90,6 +90,16 @@ def test_a_model_is_loaded_when_chosen_and_its_layers_are_known(qtbot, opened, p
     assert opened.state.layers is None
 
 
+def test_layers_of_an_older_model_never_stand_for_one_that_waits_for_consent(qtbot, with_code, process) -> None:
+    older = process.models[0]
+    assert process.cancelled == [older.id]
+    process.say(Described(older.id, ModelDescription("ab" * 32, LayerNode("", "", "Older"))))
+    with qtbot.waitSignal(with_code.worker.described):
+        pass
+    assert with_code.state.layers is None
+    _questions(with_code)[0].close()
+
+
 def test_a_package_that_cannot_be_loaded_is_said_when_it_is_chosen(qtbot, opened, process) -> None:
     process.say(Failed(process.models[0].id, "The model package has no file 'w'.", "Add it."))
     qtbot.waitUntil(lambda: bool(_questions(opened)))
