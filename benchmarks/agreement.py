@@ -5,7 +5,7 @@
 Networks have random weights with calibrated batch statistics (a few random batches in training mode), so that
 activations are neither dead nor huge. Each row of the table is a method on a network: the badge with its number, the
 peer, and the largest difference relative to the map's largest value, or the reason why the peer is wrong or absent.
-Below it: the seconds of one forward and backward pass, of one pass shared by eight methods, and of CAMs alone.
+Below it: the seconds of one forward and backward pass, of one pass shared by six methods, and of CAMs alone.
 """
 
 from __future__ import annotations
