@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from saliency_viewer.errors import UserError
 
-BASELINES = ("minimum", "zero", "mean", "blur")
+BASELINES = ("minimum", "zero", "mean", "maximum", "blur")
 DEFAULT_BASELINE = "minimum"
 _BLUR_PART = 0.1  # standard deviation of the blur as a part of each side
 
@@ -14,7 +15,8 @@ _BLUR_PART = 0.1  # standard deviation of the blur as a part of each side
 def make_baseline(wish: str | Tensor | None, inputs: Tensor) -> Tensor:
     """A tensor like ``inputs`` (N, C, *spatial).
 
-    ``minimum`` (default) is each channel's lowest value, ``mean`` its mean, ``blur`` a strongly blurred copy.
+    ``minimum`` (default) is each channel's lowest value, ``maximum`` its highest, ``mean`` its mean, ``blur`` a
+    strongly blurred copy.
     A tensor of the caller's is broadcast. Raises :class:`UserError` for another name or shape.
     """
     if isinstance(wish, Tensor):
@@ -28,9 +30,9 @@ def make_baseline(wish: str | Tensor | None, inputs: Tensor) -> Tensor:
     name = wish or DEFAULT_BASELINE
     if name == "zero":
         return inputs.new_zeros(inputs.shape)
-    if name in ("minimum", "mean"):
-        flat = inputs.flatten(2)
-        level = flat.amin(2) if name == "minimum" else flat.mean(2)
+    levels = {"minimum": torch.amin, "maximum": torch.amax, "mean": torch.mean}
+    if name in levels:
+        level = levels[name](inputs.flatten(2), 2)
         return level.reshape(*level.shape, *[1] * (inputs.ndim - 2)).expand_as(inputs).clone()
     if name == "blur":
         return _blurred(inputs)

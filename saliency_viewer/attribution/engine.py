@@ -19,12 +19,12 @@ from saliency_viewer.attribution.results import Result, Results
 from saliency_viewer.attribution.score import Score
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.attribution.upsampling import upsample
-from saliency_viewer.attribution.validity import judge, residual
+from saliency_viewer.attribution.validity import Findings, judge, residual
 from saliency_viewer.domain import Provenance, ScoreTarget, Validity
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
 
-DEFAULT_BATCH = 4  # the knee on a CPU: more gains little and costs memory in proportion
+DEFAULT_BATCH = 8  # the knee on a CPU: more gains little and costs memory in proportion
 
 
 def explain(
@@ -88,8 +88,7 @@ def explain(
         score = Score.of(target, len(prepared))
         gathering = Gathering(network, prepared, start, score, layer, seed, context, batch_size or DEFAULT_BATCH)
         gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
-        gathering.plan([need for key, found in chosen.items() for need in found.needs(settings[key])])
-        gathering.limit(memory_budget)
+        gathering.plan([need for key, found in chosen.items() for need in found.needs(settings[key])], memory_budget)
         results = Results()
         for key, found in chosen.items():
             try:
@@ -140,7 +139,16 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
     if reduced.expected_sum is not None:
         logits = None if gathering.score.log_odds else gathering.logits
         checked = residual(signed, reduced.expected_sum, evidence.score, logits)
-    validity = judge(signed, checked, gathering.activation_counts(found.needs(parameters)), one_sided)
+    validity = judge(
+        signed,
+        Findings(
+            checked,
+            gathering.activation_counts(found.needs(parameters)),
+            reduced.standard_error,
+            reduced.approximation,
+            one_sided,
+        ),
+    )
     return Result(
         values=_out(values),
         signed=_out(signed),
@@ -157,7 +165,7 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
 
 
 def _uses_layer(found: Method, parameters: Any) -> bool:
-    return LayerEvidence() in found.needs(parameters)
+    return found.capabilities.needs_layer or LayerEvidence() in found.needs(parameters)
 
 
 def _out(values: Tensor) -> Tensor:

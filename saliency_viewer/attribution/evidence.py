@@ -22,14 +22,6 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
-    """``mean`` is (N, C, *spatial); ``standard_error`` (N,) of the map's mean absolute value, None when exact."""
-
-    mean: Tensor
-    standard_error: Tensor | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class Evidence:
     """All that was computed for one method.
 

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from saliency_viewer.attribution import needs
+from saliency_viewer.attribution.channels import channel_ablation, channel_scores
 from saliency_viewer.attribution.chunks import Chunker
+from saliency_viewer.attribution.deep_lift import multipliers
 from saliency_viewer.attribution.evidence import Evidence, Layer
-from saliency_viewer.attribution.needs import (
-    BaselineScore,
-    HeadWeights,
-    LayerEvidence,
-    Need,
-    NoisyGradients,
-    PathGradients,
-    PointGradient,
-    RulePass,
-)
-from saliency_viewer.attribution.operators import Call, OperatorMode, tensors_in
-from saliency_viewer.attribution.passes import Passes, PointResult
+from saliency_viewer.attribution.library import full_grad
+from saliency_viewer.attribution.masks import random_masks
+from saliency_viewer.attribution.needs import HeadWeights, LayerEvidence, Need, PointGradient, RulePass
+from saliency_viewer.attribution.passes import Passes
+from saliency_viewer.attribution.paths import blur_path, guided_path
+from saliency_viewer.attribution.point import PointResult, PointWish, at_point
 from saliency_viewer.attribution.score import Score
-from saliency_viewer.attribution.streams import noisy_mean, path_integral
+from saliency_viewer.attribution.streams import noisy_gradients, noisy_paths, path_gradients, random_path_gradients
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.devices import free_memory
 
+_WORTH_A_SURVEY = 4  # passes: below that, looking for a faster form of the network costs more than it saves
+_PLENTY = 1 << 30  # bytes of one chunk's graph: more brings no speed
 _AT_POINT = (PointGradient, LayerEvidence, HeadWeights)
 
 
@@ -46,156 +45,179 @@ class Gathering:
         batch_size: int,
     ) -> None:
         self.inputs = inputs
+        self.baseline = baseline
         self.score = score
+        self.seed = seed
         self.chunks = Chunker(max(1, batch_size))
+        self.passes = Passes(network, score, context.check, layer, polled=context.cancel is not None)
         self.layer_name: str | None = layer
         self.baseline_name = ""
         self.logits: Tensor = inputs.new_zeros((0, 0))
-        self._network = network
-        self._baseline = baseline
-        self._seed = seed
+        self.counts: dict[Need, tuple[int, int]] = {}
         self._context = context
-        self._passes = Passes(network, score, context.check, layer, polled=context.cancel is not None)
         self._score: Tensor | None = None
         self._found: dict[Need, Any] = {}
         self._refused: dict[Need, UserError] = {}
-        self._counts: dict[Need, tuple[int, int]] = {}
         self._wanted: frozenset[Need] = frozenset()
         self._done = 0
         self._total = 1
 
-    def limit(self, memory_budget: int | None) -> None:
-        """Make chunks small enough for a budget in bytes (None: half of what is free).
+    def plan(self, wanted: Sequence[Need], memory_budget: int | None) -> None:
+        """Know all needs beforehand: the point pass serves them together, and progress has a whole.
 
-        One row runs forward to see how much it takes; a single row needs no such look, since it cannot be cut.
+        ``memory_budget`` (bytes; None: half of what is free) bounds what one chunk's graph may keep.
         """
-        if self.chunks.size == 1 or max(map(_rows, self._wanted), default=1) * len(self.inputs) == 1:
-            return
+        self._wanted = frozenset(wanted)
+        others = sum(need.passes for need in self._wanted if not isinstance(need, _AT_POINT))
+        point = any(isinstance(need, _AT_POINT) for need in self._wanted)
+        self._total = max(1, (others + point) * len(self.inputs))
+        most = max((need.passes for need in self._wanted), default=1)
+        if most >= _WORTH_A_SURVEY or (self.chunks.size > 1 and len(self.inputs) * most > 1):
+            self._survey(memory_budget, most >= _WORTH_A_SURVEY)
+
+    def _survey(self, memory_budget: int | None, streams: bool) -> None:
+        """Learn how much one row takes, and for streams whether the network has a faster form."""
+        seen = self.passes.survey(self.inputs[:1])
+        if not streams:
+            self.passes.lean = None
+        if len(self.inputs) == 1:
+            self.remember_score(seen.score, seen.logits)
         budget = memory_budget if memory_budget is not None else free_memory(self.inputs.device.type) // 2
-        seen = _Bytes()
-        with torch.no_grad(), OperatorMode(self._context.check, watch=seen.watch):
-            self._network(self.inputs[:1].clone())
-        self.chunks.size = max(1, min(self.chunks.size, budget // max(seen.total, 1)))
+        fits = min(budget, _PLENTY) // max(seen.row_bytes, 1)
+        self.chunks.size = max(1, min(self.chunks.size, fits))
 
-    def plan(self, needs: Sequence[Need]) -> None:
-        """Know all needs beforehand: the point pass serves them together, and progress has a whole."""
-        self._wanted = frozenset(needs)
-        others = sum(_rows(need) for need in self._wanted if not isinstance(need, _AT_POINT))
-        at_point = any(isinstance(need, _AT_POINT) for need in self._wanted)
-        self._total = max(1, (others + at_point) * len(self.inputs))
-
-    def evidence(self, needs: Sequence[Need]) -> Evidence:
+    def evidence(self, wanted: Sequence[Need]) -> Evidence:
         """The evidence for one method; raises :class:`UserError` where some of it has no meaning here."""
-        for need in needs:
-            if need not in self._found and need not in self._refused:
-                self._gather(need)
-            if need in self._refused:
-                raise self._refused[need]
+        found = {need: self.find(need) for need in wanted}
         if self._score is None:
-            self._plain_score()
+            self.remember_score(*self._forward(self.inputs))
         score = self._score if self._score is not None else self.inputs.new_zeros(0)
         signs = torch.full_like(score, self.score.sign)
-        return Evidence(self.inputs, self._baseline, score, signs, {need: self._found[need] for need in needs})
+        return Evidence(self.inputs, self.baseline, score, signs, found)
 
-    def activation_counts(self, needs: Sequence[Need]) -> tuple[int, int] | None:
-        """(intercepted, executed) activations of the rule pass among ``needs``, None without one."""
-        return next((self._counts[need] for need in needs if need in self._counts), None)
+    def find(self, need: Need) -> Any:
+        """One piece of evidence, gathered when it is first asked for."""
+        if need not in self._found and need not in self._refused:
+            try:
+                self._gather(need)
+            except UserError as error:
+                self._refused[need] = error
+        if need in self._refused:
+            raise self._refused[need]
+        return self._found[need]
+
+    def scores(self, inputs: Tensor) -> Tensor:
+        """f at other inputs, one for each sample: (N,)."""
+        return self._forward(inputs)[0]
+
+    def remember_score(self, score: Tensor, logits: Tensor) -> None:
+        """Score (N,) and raw outputs (N, outputs) at the inputs, which every pass there brings along."""
+        if self._score is None:
+            self._score, self.logits = score, logits
+
+    def activation_counts(self, wanted: Sequence[Need]) -> tuple[int, int] | None:
+        """(intercepted, executed) activations of the rule pass among ``wanted``, None without one."""
+        return next((self.counts[need] for need in wanted if need in self.counts), None)
+
+    def expect(self, rows: int) -> None:
+        """Say that the work is larger than was known, so that progress stays honest."""
+        self._total += rows
+
+    def advance(self, rows: int) -> None:
+        """Say that so many rows are done."""
+        self._done += rows
+        self._context.report(min(self._done / self._total, 1.0), "Computing maps")
 
     def _gather(self, need: Need) -> None:
-        try:
-            if isinstance(need, _AT_POINT):
-                self._at_point()
-            elif isinstance(need, PathGradients):
-                self._found[need] = path_integral(
-                    need, self.inputs, self._baseline, self._passes.gradient, self.chunks, self._advance
-                )
-            elif isinstance(need, NoisyGradients):
-                self._found[need] = noisy_mean(
-                    need, self.inputs, self._seed, self._passes.gradient, self.chunks, self._advance
-                )
-            elif isinstance(need, BaselineScore):
-                self._found[need] = self._forward(self._baseline)[0]
-            else:
-                self._ruled(need)
-        except UserError as error:
-            self._refused[need] = error
+        if isinstance(need, _AT_POINT):
+            self._at_point(need)
+        else:
+            self._found[need] = _GATHERERS[type(need)](need, self)
 
-    def _at_point(self) -> None:
+    def _at_point(self, need: Need) -> None:
         """Everything that one forward and one backward pass can give, for all methods at once."""
-        gradient, layer, head = (need in self._wanted for need in (PointGradient(), LayerEvidence(), HeadWeights()))
+        wanted = self._wanted | {need}
+        wish = PointWish(*(kind() in wanted for kind in (PointGradient, LayerEvidence, HeadWeights)))
         parts: list[PointResult] = []
 
         def work(start: int, stop: int) -> None:
-            rows = range(start, stop)
-            parts.append(self._passes.point(self.inputs[start:stop], rows, gradient=gradient, layer=layer, head=head))
-            self._advance(stop - start)
+            parts.append(at_point(self.passes, self.inputs[start:stop], range(start, stop), wish))
+            self.advance(stop - start)
 
         self.chunks.run(len(self.inputs), work)
-        self._remember(parts, gradient, layer, head)
+        self.remember_score(torch.cat([part.score for part in parts]), torch.cat([part.logits for part in parts]))
+        self._keep(parts, wish)
+        if need in self._refused:
+            raise self._refused[need]
 
-    def _remember(self, parts: list[PointResult], gradient: bool, layer: bool, head: bool) -> None:
-        self._score = torch.cat([part.score for part in parts])
-        self.logits = torch.cat([part.logits for part in parts])
+    def _keep(self, parts: list[PointResult], wish: PointWish) -> None:
         first = parts[0]
-        if gradient:
+        if wish.gradient:
             self._found[PointGradient()] = _joined([part.gradient for part in parts])
-        if layer and first.layer_refused is not None:
+        if wish.layer and first.layer_refused is not None:
             self._refused[LayerEvidence()] = self._refused[HeadWeights()] = first.layer_refused
-        elif layer:
+        elif wish.layer:
             self.layer_name = first.layer_name
             activations = _joined([part.activations for part in parts])
-            gradients = _joined([part.layer_gradient for part in parts])
-            self._found[LayerEvidence()] = Layer(first.layer_name, activations, gradients)
-        if head and first.head_refused is not None:
+            slopes = _joined([part.layer_gradient for part in parts])
+            self._found[LayerEvidence()] = Layer(first.layer_name, activations, slopes)
+        if wish.head and first.head_refused is not None:
             self._refused[HeadWeights()] = first.head_refused
-        elif head and first.head is not None:
+        elif wish.head and first.head is not None:
             self._found[HeadWeights()] = self.score.sign * first.head[list(self.score.indices)]
-
-    def _ruled(self, need: RulePass) -> None:
-        values: list[Tensor] = []
-        scores: list[Tensor] = []
-        logits: list[Tensor] = []
-
-        def work(start: int, stop: int) -> None:
-            result = self._passes.ruled(self.inputs[start:stop], range(start, stop), need.rules, need.start == "score")
-            values.append(result.values)
-            scores.append(result.score)
-            logits.append(result.logits)
-            self._counts[need] = (result.intercepted, result.executed)
-            self._advance(stop - start)
-
-        self.chunks.run(len(self.inputs), work)
-        self._found[need] = torch.cat(values)
-        self._score, self.logits = torch.cat(scores), torch.cat(logits)
-
-    def _plain_score(self) -> None:
-        self._score, self.logits = self._forward(self.inputs)
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         scores: list[Tensor] = []
         logits: list[Tensor] = []
 
         def work(start: int, stop: int) -> None:
-            score, raw = self._passes.forward(inputs[start:stop], range(start, stop))
+            score, raw = self.passes.forward(inputs[start:stop], range(start, stop))
             scores.append(score)
             logits.append(raw)
-            self._advance(stop - start)
+            self.advance(stop - start)
 
         self.chunks.run(len(inputs), work)
         return torch.cat(scores), torch.cat(logits)
 
-    def _advance(self, rows: int) -> None:
-        self._done += rows
-        self._context.report(min(self._done / self._total, 1.0), "Computing maps")
+
+def _ruled(need: RulePass, run: Gathering) -> Tensor:
+    """A backward pass under rules."""
+    values: list[Tensor] = []
+    scores: list[Tensor] = []
+    logits: list[Tensor] = []
+
+    def work(start: int, stop: int) -> None:
+        result = run.passes.ruled(run.inputs[start:stop], range(start, stop), need.rules, need.start == "score")
+        values.append(result.values)
+        scores.append(result.score)
+        logits.append(result.logits)
+        run.counts[need] = (result.intercepted, result.executed)
+        run.advance(stop - start)
+
+    run.chunks.run(len(run.inputs), work)
+    run.remember_score(torch.cat(scores), torch.cat(logits))
+    return torch.cat(values)
 
 
-def _rows(need: Need) -> int:
-    """Passes through the network that a need takes for one input."""
-    if isinstance(need, PathGradients):
-        return need.nodes
-    if isinstance(need, NoisyGradients):
-        return need.samples
-    return 1
+def _baseline_score(_need: needs.BaselineScore, run: Gathering) -> Tensor:
+    return run.scores(run.baseline)
+
+
+_GATHERERS: dict[type, Callable[[Any, Gathering], Any]] = {
+    needs.BaselineScore: _baseline_score,
+    needs.PathGradients: path_gradients,
+    needs.NoisyGradients: noisy_gradients,
+    needs.NoisyPaths: noisy_paths,
+    needs.RandomPathGradients: random_path_gradients,
+    needs.BlurPath: blur_path,
+    needs.GuidedPath: guided_path,
+    needs.RandomMasks: random_masks,
+    needs.ChannelScores: channel_scores,
+    needs.ChannelAblation: channel_ablation,
+    needs.Multipliers: multipliers,
+    needs.RulePass: _ruled,
+    needs.LibraryFullGrad: full_grad,
+}
 
 
 def _joined(parts: Sequence[Tensor | None]) -> Tensor:
@@ -203,14 +225,3 @@ def _joined(parts: Sequence[Tensor | None]) -> Tensor:
     if len(present) != len(parts):
         raise RuntimeError("a pass did not bring the evidence that was ordered")
     return torch.cat(present)
-
-
-class _Bytes:
-    """Adds up the bytes of every operator's result: a bound on what a backward pass keeps."""
-
-    def __init__(self) -> None:
-        self.total = 0
-
-    def watch(self, _call: Call, result: Any) -> None:
-        """See one result."""
-        self.total += sum(tensor.element_size() * tensor.nelement() for tensor in tensors_in(result))

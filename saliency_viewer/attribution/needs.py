@@ -3,48 +3,178 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
+
+
+class _OnePass:
+    """``passes``: how often the network runs for one input, as far as it is known beforehand."""
+
+    passes: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
-class PointGradient:
+class PointGradient(_OnePass):
     """df/dx at the input itself. Evidence: (N, C, *spatial)."""
 
 
 @dataclass(frozen=True)
-class LayerEvidence:
+class LayerEvidence(_OnePass):
     """Activations A and gradients G = df/dA at the target layer. Evidence: :class:`~.evidence.Layer`."""
 
 
 @dataclass(frozen=True)
 class NoisyGradients:
-    """Mean of df/dx over ``samples`` noisy copies of x, in antithetic pairs (x + e, x - e).
+    """df/dx over ``samples`` noisy copies of x, in antithetic pairs (x + e, x - e).
 
-    ``sigma`` is relative to the range of each input. Evidence: :class:`~.evidence.Stream`.
+    ``sigma`` is relative to the range of each input. Evidence: :class:`~.moments.Moments` of the gradient.
     """
 
     samples: int
     sigma: float
     stream: str = "noise"  # names the random stream; equal names give equal noise
 
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input."""
+        return self.samples
+
+
+@dataclass(frozen=True)
+class NoisyPaths:
+    """Integrated gradients of ``samples`` noisy copies of x from the unchanged baseline, ``nodes`` points each.
+
+    Evidence: :class:`~.moments.Moments` of the attributions; its ``mean_score`` is the mean of f over the copies.
+    """
+
+    samples: int
+    sigma: float
+    nodes: int
+    stream: str = "noise"
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input."""
+        return self.samples * (self.nodes + 1)
+
 
 @dataclass(frozen=True)
 class PathGradients:
-    """Integral of df/dx along the straight line from the baseline to x by Gauss-Legendre quadrature.
+    """Integral of df/dx along the straight line from a baseline to x by Gauss-Legendre quadrature.
 
-    Evidence: :class:`~.evidence.Stream` whose ``mean`` is the integral over 0..1.
+    ``start``: the run's own ``baseline``, or each channel's ``minimum`` or ``maximum``. Evidence: (N, C, *spatial).
     """
 
     nodes: int
+    start: Literal["baseline", "minimum", "maximum"] = "baseline"
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input."""
+        return self.nodes
 
 
 @dataclass(frozen=True)
-class BaselineScore:
+class BlurPath:
+    """Integral of df/dx . dx/dsigma along Gaussian blurs of x, from ``sigma`` positions to none.
+
+    ``border``: what lies outside the image, ``zero`` or its ``nearest`` value. Evidence: :class:`~.paths.PathIntegral`.
+    """
+
+    nodes: int
+    sigma: float
+    border: Literal["zero", "nearest"]
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input."""
+        return self.nodes + 1
+
+
+@dataclass(frozen=True)
+class GuidedPath:
+    """Integral of df/dx along a path that moves the ``fraction`` of positions with the smallest gradients first.
+
+    No position strays from the straight line by more than ``distance`` of its length. Evidence: (N, C, *spatial).
+    """
+
+    steps: int
+    fraction: float
+    distance: float
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input."""
+        return self.steps
+
+
+@dataclass(frozen=True)
+class RandomPathGradients:
+    """df/dx at x0 + u (x + e - x0) with u uniform in 0..1 and e noise of ``sigma``, in antithetic pairs.
+
+    Evidence: :class:`~.moments.Moments` of the gradient.
+    """
+
+    samples: int
+    sigma: float
+    stream: str = "shap"
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input."""
+        return self.samples
+
+
+@dataclass(frozen=True)
+class RandomMasks:
+    """f over ``samples`` inputs under random masks of ``cells`` cells per axis, each kept with ``probability``.
+
+    Evidence: :class:`~.masks.Masked`.
+    """
+
+    samples: int
+    cells: int
+    probability: float
+    fill: Literal["zero", "baseline"]
+    stream: str = "masks"
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input."""
+        return self.samples
+
+
+@dataclass(frozen=True)
+class ChannelScores(_OnePass):
+    """f of x times each upsampled channel of the layer, scaled to 0..1; of ``clusters`` mean channels when not 0.
+
+    Evidence: :class:`~.channels.ChannelEvidence`.
+    """
+
+    clusters: int = 0
+
+
+@dataclass(frozen=True)
+class ChannelAblation(_OnePass):
+    """f with each channel of the layer set to zero. Evidence: (N, K)."""
+
+
+@dataclass(frozen=True)
+class Multipliers(_OnePass):
+    """DeepLIFT's multipliers (rescale rule) between x and the baseline. Evidence: :class:`~.deep_lift.Lifted`.
+
+    ``at_layer``: at the target layer instead of the input.
+    """
+
+    at_layer: bool = False
+
+
+@dataclass(frozen=True)
+class BaselineScore(_OnePass):
     """f(x0). Evidence: (N,)."""
 
 
 @dataclass(frozen=True)
-class RulePass:
+class RulePass(_OnePass):
     """A backward pass in which a rule set replaces the operators' own backward. Evidence: (N, C, *spatial).
 
     ``start`` is what the pass begins with at the score: ``one`` as for a gradient, or the ``score`` itself.
@@ -55,11 +185,33 @@ class RulePass:
 
 
 @dataclass(frozen=True)
-class HeadWeights:
+class HeadWeights(_OnePass):
     """The class's weights in the linear layer behind a global average of the target layer. Evidence: (N, K).
 
     The engine refuses when the network has another head, since the map would mean nothing.
     """
 
 
-Need = PointGradient | LayerEvidence | NoisyGradients | PathGradients | BaselineScore | RulePass | HeadWeights
+@dataclass(frozen=True)
+class LibraryFullGrad(_OnePass):
+    """FullGrad by the pytorch-grad-cam library. Evidence: (N, 1, rows, columns)."""
+
+
+Need = (
+    PointGradient
+    | LayerEvidence
+    | HeadWeights
+    | NoisyGradients
+    | NoisyPaths
+    | PathGradients
+    | BlurPath
+    | GuidedPath
+    | RandomPathGradients
+    | RandomMasks
+    | ChannelScores
+    | ChannelAblation
+    | Multipliers
+    | BaselineScore
+    | RulePass
+    | LibraryFullGrad
+)

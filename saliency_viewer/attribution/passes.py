@@ -1,36 +1,22 @@
-"""The ways in which the engine runs a network: at a point, along a stream of inputs, and under rules."""
+"""The ways in which the engine runs a network: plainly, at a point, along a stream of inputs, and under rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from saliency_viewer.attribution.head import HeadWatch
+from saliency_viewer.attribution.lean import LeanOperators, Observer, StridedStem
 from saliency_viewer.attribution.operators import Call, OperatorMode
 from saliency_viewer.attribution.rules import RULE_SETS
 from saliency_viewer.attribution.score import Score, logits_of
-from saliency_viewer.attribution.target_layer import LayerWatch
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
-
-@dataclass(frozen=True, eq=False)
-class PointResult:
-    """What one forward and at most one backward pass gave for some rows."""
-
-    score: Tensor
-    logits: Tensor
-    gradient: Tensor | None = None
-    activations: Tensor | None = None
-    layer_gradient: Tensor | None = None
-    layer_name: str = ""
-    head: Tensor | None = None
-    layer_refused: UserError | None = None
-    head_refused: UserError | None = None
+_SAME = 1e-4  # of the logits' range: a faster form of the network must give the same scores to this
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +31,20 @@ class RuleResult:
 
 
 @dataclass(frozen=True, eq=False)
+class Surveyed:
+    """One plain pass of the first input: score (1,), logits (1, outputs), and bytes that one row's graph keeps."""
+
+    score: Tensor
+    logits: Tensor
+    row_bytes: int
+
+
+@dataclass(eq=False)
 class Passes:
     """A borrowed network with its score.
 
     ``check`` raises when the user asked to stop; it is polled at every operator, and with ``polled`` at every
-    operator of backward passes too.
+    operator of backward passes too. ``lean`` is the faster form of the network's operators, once it was proved.
     """
 
     network: nn.Module
@@ -57,99 +52,94 @@ class Passes:
     check: Callable[[], None]
     layer: str | None = None
     polled: bool = False
+    lean: LeanOperators | None = field(default=None, init=False)
 
     def forward(self, inputs: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """(score (N,), logits (N, outputs)) without any gradient."""
-        with torch.no_grad(), OperatorMode(self.check):
-            # A copy, as everywhere: networks may overwrite their input, and the caller's must stay.
-            logits = logits_of(self.network(inputs.clone()), len(rows))
+        with torch.no_grad(), self.mode(self.lean):
+            logits = logits_of(self.network(self._copy(inputs)), len(rows))
         return self.score.value(self.score.select(logits, rows)), logits
 
     def gradient(self, inputs: Tensor, rows: Sequence[int]) -> Tensor:
         """df/dx at ``inputs`` (N, C, *spatial), whose row k belongs to sample ``rows[k]``."""
-        leaf, given = _leaf(inputs)
-        with torch.enable_grad(), OperatorMode(self.check, backward=self.polled):
-            logits = logits_of(self.network(given), len(rows))
+        leaf = inputs.detach().requires_grad_()
+        with torch.enable_grad(), self.mode(self.lean or StridedStem()):
+            logits = logits_of(self.network(self._copy(leaf)), len(rows))
             score = self.score.value(self.score.select(logits, rows))
-        return _gradients(score.sum(), [leaf])[0]
-
-    def point(self, inputs: Tensor, rows: Sequence[int], *, gradient: bool, layer: bool, head: bool) -> PointResult:
-        """One forward pass, and one backward pass that goes only as far as needed."""
-        leaf, given = _leaf(inputs)
-        layers = LayerWatch(self.network, self.layer, inputs.ndim)
-        heads = HeadWatch()
-
-        def watch(call: Call, result: Any) -> None:
-            if layer:
-                layers.watch(call, result)
-            if head:
-                heads.watch(call, result)
-
-        mode = OperatorMode(self.check, watch=watch if layer or head else None, backward=self.polled)
-        if layer:
-            with layers.attached(), torch.enable_grad(), mode:
-                logits = logits_of(self.network(given), len(rows))
-        else:
-            with torch.enable_grad(), mode:
-                logits = logits_of(self.network(given), len(rows))
-        score = self.score.value(self.score.select(logits, rows))
-        return self._backward(
-            score, logits, leaf if gradient else None, layers if layer else None, heads if head else None
-        )
-
-    def _backward(
-        self,
-        score: Tensor,
-        logits: Tensor,
-        leaf: Tensor | None,
-        layers: LayerWatch | None,
-        heads: HeadWatch | None,
-    ) -> PointResult:
-        activations, name, layer_refused = _found_layer(layers, score)
-        asked = [tensor for tensor in (leaf, activations) if tensor is not None]
-        found = _gradients(score.sum(), asked) if asked else []
-        weights, head_refused = _found_head(heads, logits, activations, self.score.log_odds, self.layer is not None)
-        return PointResult(
-            score.detach(),
-            logits.detach(),
-            gradient=found[0] if leaf is not None else None,
-            activations=None if activations is None else activations.detach(),
-            layer_gradient=found[-1] if activations is not None else None,
-            layer_name=name,
-            head=weights,
-            layer_refused=layer_refused,
-            head_refused=head_refused,
-        )
+        return gradients(score.sum(), [leaf])[0]
 
     def ruled(self, inputs: Tensor, rows: Sequence[int], rules: str, from_score: bool) -> RuleResult:
         """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning."""
-        if any(isinstance(module, torch.jit.ScriptModule) for module in self.network.modules()):
-            raise NotDefinedHere(
-                "Backward rules cannot see inside a TorchScript network.",
-                "Load the original network with its state dict, or choose a gradient method.",
-            )
-        leaf, given = _leaf(inputs)
+        self.refuse_scripts()
+        leaf, given = leaf_and_copy(inputs)
         rule_set = RULE_SETS[rules]()
         with torch.enable_grad():
-            with OperatorMode(self.check, handle=rule_set, backward=self.polled):
+            with self.mode(rule_set):
                 logits = logits_of(self.network(given), len(rows))
             rule_set.finish(logits)
             selected = self.score.select(logits, rows)
             score = self.score.value(selected)
         # Relevance starts at the raw output with the score's own value, so that its sign is kept.
         end, start = (selected, score.detach()) if from_score else (score, torch.ones_like(score))
-        (values,) = _gradients(end, [leaf], start)
+        (values,) = gradients(end, [leaf], start)
         return RuleResult(values, score.detach(), logits.detach(), rule_set.intercepted, rule_set.executed)
 
+    def survey(self, inputs: Tensor) -> Surveyed:
+        """Look at the network with one input (1, C, *spatial): its size, and whether it has a leaner form.
 
-def _leaf(inputs: Tensor) -> tuple[Tensor, Tensor]:
+        The leaner form is kept in ``lean`` when it gives the same logits.
+        """
+        observer = Observer()
+        with torch.no_grad(), self.mode(watch=observer.watch):
+            logits = logits_of(self.network(inputs.clone()), 1)
+        lean = LeanOperators(observer.folds())
+        kept = _KeptBytes([*self.network.parameters(), *self.network.buffers()])
+        self.lean = lean
+        leaf = inputs.detach().requires_grad_()
+        with torch.enable_grad(), kept, self.mode(lean):
+            again = logits_of(self.network(self._copy(leaf)), 1)
+        scale = logits.amax() - logits.amin() if logits.shape[1] > 1 else logits.abs().amax()
+        if not bool((again.detach() - logits).abs().amax() <= _SAME * scale):
+            self.lean = None
+        score = self.score.value(self.score.select(logits, [0]))
+        return Surveyed(score, logits, kept.total)
+
+    def mode(
+        self,
+        handle: Callable[[Call], Any] | None = None,
+        watch: Callable[[Call, Any], None] | None = None,
+    ) -> OperatorMode:
+        """Operators under ``handle``, polled for the user's wish to stop."""
+        return OperatorMode(self.check, handle or Call.run, watch, backward=self.polled)
+
+    def refuse_scripts(self) -> None:
+        """Raise :class:`NotDefinedHere` where operators cannot be seen."""
+        if self.scripted:
+            raise NotDefinedHere(
+                "Backward rules cannot see inside a TorchScript network.",
+                "Load the original network with its state dict, or choose a gradient method.",
+            )
+
+    @property
+    def scripted(self) -> bool:
+        """Whether a part of the network is TorchScript, whose operators nobody sees."""
+        return any(isinstance(module, torch.jit.ScriptModule) for module in self.network.modules())
+
+    def _copy(self, inputs: Tensor) -> Tensor:
+        """A copy for the network, which may overwrite its input in place; in the format that lean operators want."""
+        if self.lean is not None and inputs.ndim == 4:
+            return inputs.clone(memory_format=torch.channels_last)
+        return inputs.clone()
+
+
+def leaf_and_copy(inputs: Tensor) -> tuple[Tensor, Tensor]:
     """A leaf for the gradient, and a copy for the network, which may overwrite its input in place."""
     leaf = inputs.detach().requires_grad_()
     with torch.enable_grad():
         return leaf, leaf.clone()
 
 
-def _gradients(end: Tensor, inputs: list[Tensor], start: Tensor | None = None) -> list[Tensor]:
+def gradients(end: Tensor, inputs: list[Tensor], start: Tensor | None = None) -> list[Tensor]:
     """Gradients with zeros where the score does not depend on an input."""
     if end.grad_fn is None:
         raise UserError(
@@ -160,25 +150,21 @@ def _gradients(end: Tensor, inputs: list[Tensor], start: Tensor | None = None) -
     return [torch.zeros_like(x) if g is None else g.detach() for x, g in zip(inputs, found, strict=True)]
 
 
-# A refused layer or head must not cost the other methods the evidence of the same pass.
-def _found_layer(layers: LayerWatch | None, score: Tensor) -> tuple[Tensor | None, str, UserError | None]:
-    if layers is None:
-        return None, "", None
-    try:
-        return *layers.find(score), None
-    except UserError as error:
-        return None, "", error
+class _KeptBytes(torch.autograd.graph.saved_tensors_hooks):
+    """Adds up the bytes that a graph keeps for its backward pass, each storage once, weights left out."""
 
+    def __init__(self, weights: list[Tensor]) -> None:
+        self._sizes: dict[int, int] = {}
+        self._weights = {weight.untyped_storage().data_ptr() for weight in weights}
+        super().__init__(self._see, lambda tensor: tensor)
 
-def _found_head(
-    heads: HeadWatch | None, logits: Tensor, activations: Tensor | None, log_odds: bool, chosen: bool
-) -> tuple[Tensor | None, UserError | None]:
-    if heads is None or activations is None:
-        return None, None
-    if log_odds:
-        refusal = "Saliency Tubes is not defined for a network that ends in probabilities."
-        return None, NotDefinedHere(refusal, "Use Grad-CAM, or a package whose network returns logits.")
-    try:
-        return heads.weights(logits, activations, chosen), None
-    except UserError as error:
-        return None, error
+    @property
+    def total(self) -> int:
+        """Bytes."""
+        return sum(self._sizes.values())
+
+    def _see(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._weights:
+            self._sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # an operator that saves its own result would else hold itself for ever

@@ -55,15 +55,21 @@ class Score:
         return self.sign * selected
 
 
+def output_of(returned: Any) -> Any:
+    """The tensor of scores in what a network returned, as it is there."""
+    if isinstance(returned, Tensor):
+        return returned
+    if isinstance(returned, dict):
+        return next((returned[name] for name in _NAMES if name in returned), None)
+    found = getattr(returned, "logits", None)
+    if found is None and isinstance(returned, (tuple, list)) and returned:
+        found = returned[0]
+    return found
+
+
 def logits_of(returned: Any, samples: int) -> Tensor:
     """The (N, outputs) tensor in what a network returned; raises :class:`UserError` when there is none."""
-    found = returned
-    if isinstance(returned, dict):
-        found = next((returned[name] for name in _NAMES if name in returned), None)
-    elif not isinstance(returned, Tensor):
-        found = getattr(returned, "logits", None)
-        if found is None and isinstance(returned, (tuple, list)) and returned:
-            found = returned[0]
+    found = output_of(returned)
     if isinstance(found, Tensor) and found.ndim == 1 and found.shape[0] == samples:
         found = found[:, None]
     if not isinstance(found, Tensor) or found.ndim != 2 or found.shape[0] != samples:

@@ -1,114 +1,168 @@
-"""Streams of inputs whose gradients are reduced as they run: memory does not grow with their number."""
+"""Streams of random and of straight-line inputs whose gradients are reduced as they run.
+
+Memory does not grow with their number, and neither the batch size nor an out-of-memory retry leaves a trace.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from saliency_viewer.attribution.chunks import Chunker
-from saliency_viewer.attribution.evidence import Stream
-from saliency_viewer.attribution.needs import NoisyGradients, PathGradients
+from saliency_viewer.attribution.baselines import make_baseline
+from saliency_viewer.attribution.moments import Moments, PairedMoments
+from saliency_viewer.attribution.needs import NoisyGradients, NoisyPaths, PathGradients, RandomPathGradients
 from saliency_viewer.runtime.seeds import derived_seed
 
-# Gradient of f at rows of inputs; row k belongs to sample rows[k].
-GradientOf = Callable[[Tensor, Sequence[int]], Tensor]
-Advance = Callable[[int], None]
+if TYPE_CHECKING:
+    from saliency_viewer.attribution.gathering import Gathering
+
+# Inputs (len(rows), C, *spatial) for sample numbers of rows.
+PointsOf = Callable[[Sequence[int], Sequence[int]], Tensor]
 
 
-def path_integral(
-    need: PathGradients, inputs: Tensor, baseline: Tensor, gradient: GradientOf, chunks: Chunker, advance: Advance
-) -> Stream:
-    """Gauss-Legendre quadrature of df/dx from ``baseline`` to ``inputs``, both (N, C, *spatial)."""
-    nodes, weights = np.polynomial.legendre.leggauss(need.nodes)
-    positions, weights = (nodes + 1) / 2, weights / 2
-    # Sums in double precision: the order in which chunks arrive then leaves no trace.
+def legendre(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions in 0..1 and weights (sum 1) of Gauss-Legendre quadrature."""
+    positions, weights = np.polynomial.legendre.leggauss(nodes)
+    return (positions + 1) / 2, weights / 2
+
+
+def path_gradients(need: PathGradients, run: Gathering) -> Tensor:
+    """Quadrature of df/dx from the baseline to the inputs, (N, C, *spatial)."""
+    inputs = run.inputs
+    start = run.baseline if need.start == "baseline" else make_baseline(need.start, inputs)
+    positions, weights = legendre(need.nodes)
     total = torch.zeros(inputs.shape, dtype=torch.float64, device=inputs.device)
 
-    def work(start: int, stop: int) -> None:
-        rows = [k // need.nodes for k in range(start, stop)]
-        steps = [k % need.nodes for k in range(start, stop)]
-        at = _column(positions[steps], inputs)
-        points = baseline[rows] + at * (inputs[rows] - baseline[rows])
-        weighted = gradient(points, rows).double() * _column(weights[steps], total)
+    def work(first: int, last: int) -> None:
+        rows = [k // need.nodes for k in range(first, last)]
+        steps = [k % need.nodes for k in range(first, last)]
+        points = torch.lerp(start[rows], inputs[rows], column(positions[steps], inputs))
+        found = run.passes.gradient(points, rows).double()
         # Nothing below takes memory: a chunk that ran out of it has left no trace.
-        for row, value in zip(rows, weighted, strict=True):
-            total[row] += value
-        advance(stop - start)
+        for row, step, value in zip(rows, steps, found, strict=True):
+            total[row].add_(value, alpha=float(weights[step]))
+        run.advance(last - first)
 
-    chunks.run(len(inputs) * need.nodes, work)
-    return Stream(total.to(inputs.dtype))
+    run.chunks.run(len(inputs) * need.nodes, work)
+    return total.to(inputs.dtype)
 
 
-def noisy_mean(
-    need: NoisyGradients, inputs: Tensor, seed: int, gradient: GradientOf, chunks: Chunker, advance: Advance
-) -> Stream:
-    """Mean gradient over noisy inputs in antithetic pairs; an odd last sample stands alone."""
-    spread = inputs.flatten(1).amax(1) - inputs.flatten(1).amin(1)
-    gathered = _Pairs(inputs, need.samples)
+def noisy_gradients(need: NoisyGradients, run: Gathering) -> Moments:
+    """Gradients at noisy inputs."""
+    spread = noise_scale(run.inputs, need.sigma)
+    return _sampled(
+        need.samples,
+        run,
+        lambda rows, numbers: run.inputs[rows] + column(spread[rows], run.inputs) * unit_noise(need, run, rows, numbers),
+    )
 
-    def work(start: int, stop: int) -> None:
-        rows = [k // need.samples for k in range(start, stop)]
-        numbers = [k % need.samples for k in range(start, stop)]
-        noise = torch.stack(
-            [_noise(seed, need, inputs[row], row, number) for row, number in zip(rows, numbers, strict=True)]
-        )
-        found = gradient(inputs[rows] + _column(spread[rows] * need.sigma, inputs) * noise, rows).double()
+
+def random_path_gradients(need: RandomPathGradients, run: Gathering) -> Moments:
+    """Gradients at random points between the baseline and noisy inputs; a pair has u and 1 - u."""
+    spread = noise_scale(run.inputs, need.sigma)
+
+    def points(rows: Sequence[int], numbers: Sequence[int]) -> Tensor:
+        noise = unit_noise(need, run, rows, numbers) if need.sigma else 0.0
+        ends = run.inputs[rows] + column(spread[rows], run.inputs) * noise
+        places = [_place(run.seed, need.stream, row, number) for row, number in zip(rows, numbers, strict=True)]
+        return torch.lerp(run.baseline[rows], ends, column(np.asarray(places), ends))
+
+    return _sampled(need.samples, run, points)
+
+
+def noisy_paths(need: NoisyPaths, run: Gathering) -> Moments:
+    """Integrated gradients of noisy inputs, each path in a row of its own, from the same baseline."""
+    inputs, baseline = run.inputs, run.baseline
+    spread = noise_scale(inputs, need.sigma)
+    positions, weights = legendre(need.nodes)
+    gathered, integral = PairedMoments(inputs, need.samples), torch.zeros_like(inputs[0], dtype=torch.float64)
+
+    def ends(rows: Sequence[int], numbers: Sequence[int]) -> Tensor:
+        return inputs[rows] + column(spread[rows], inputs) * unit_noise(need, run, rows, numbers)
+
+    def work(first: int, last: int) -> None:
+        places = [divmod(k, need.nodes) for k in range(first, last)]
+        rows, numbers = ([f(path, need.samples) for path, _ in places] for f in (_quotient, _remainder))
+        noisy = ends(rows, numbers)
+        at = column(positions[[step for _, step in places]], inputs)
+        found = run.passes.gradient(torch.lerp(baseline[rows], noisy, at), rows).double()
+        lengths = (noisy - baseline[rows]).double()
+        for k, (_, step) in enumerate(places):
+            integral.mul_(step != 0).add_(found[k], alpha=float(weights[step]))
+            if step == need.nodes - 1:
+                gathered.add(rows[k], numbers[k], lengths[k].mul_(integral))
+        run.advance(last - first)
+
+    run.chunks.run(len(inputs) * need.samples * need.nodes, work)
+    return gathered.moments(_mean_score(need.samples, run, ends))
+
+
+def _mean_score(samples: int, run: Gathering, points: PointsOf) -> Tensor:
+    total = torch.zeros(len(run.inputs), dtype=torch.float64, device=run.inputs.device)
+
+    def work(first: int, last: int) -> None:
+        rows, numbers = ([f(k, samples) for k in range(first, last)] for f in (_quotient, _remainder))
+        scores, _ = run.passes.forward(points(rows, numbers), rows)
+        total.index_add_(0, torch.as_tensor(rows, device=total.device), scores.double())
+        run.advance(last - first)
+
+    run.chunks.run(len(run.inputs) * samples, work)
+    return (total / samples).to(run.inputs.dtype)
+
+
+def _sampled(samples: int, run: Gathering, points: PointsOf) -> Moments:
+    """Moments of df/dx over the ``points`` (len(rows), C, *spatial) of sample numbers of rows."""
+    gathered = PairedMoments(run.inputs, samples)
+
+    def work(first: int, last: int) -> None:
+        rows, numbers = ([f(k, samples) for k in range(first, last)] for f in (_quotient, _remainder))
+        found = run.passes.gradient(points(rows, numbers), rows).double()
         for row, number, value in zip(rows, numbers, found, strict=True):
             gathered.add(row, number, value)
-        advance(stop - start)
+        run.advance(last - first)
 
-    chunks.run(len(inputs) * need.samples, work)
-    return Stream(gathered.mean().to(inputs.dtype), gathered.standard_error())
-
-
-def _noise(seed: int, need: NoisyGradients, like: Tensor, row: int, number: int) -> Tensor:
-    """Unit noise of a sample: both members of a pair share it with opposite signs."""
-    generator = torch.Generator().manual_seed(derived_seed(seed, need.stream, row, number // 2))
-    noise = torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like)
-    return -noise if number % 2 else noise
+    run.chunks.run(len(run.inputs) * samples, work)
+    return gathered.moments()
 
 
-def _column(values: Tensor | np.ndarray[tuple[int], np.dtype[np.float64]], like: Tensor) -> Tensor:
-    column = torch.as_tensor(values, dtype=like.dtype, device=like.device)
-    return column.reshape(-1, *[1] * (like.ndim - 1))
+def noise_scale(inputs: Tensor, sigma: float) -> Tensor:
+    """(N,): the noise's standard deviation, a part of each input's range."""
+    return sigma * (inputs.flatten(1).amax(1) - inputs.flatten(1).amin(1))
 
 
-class _Pairs:
-    """Running sums over pairs: the spread of the pairs' means is what the standard error comes from.
+def unit_noise(
+    need: NoisyGradients | NoisyPaths | RandomPathGradients, run: Gathering, rows: Sequence[int], numbers: Sequence[int]
+) -> Tensor:
+    """(len(rows), C, *spatial) unit noise of samples: both members of a pair share it with opposite signs."""
+    made: dict[tuple[int, int], Tensor] = {}
+    pairs = [(row, number // 2) for row, number in zip(rows, numbers, strict=True)]
+    for row, pair in dict.fromkeys(pairs):
+        generator = torch.Generator().manual_seed(derived_seed(run.seed, need.stream, row, pair))
+        noise = torch.randn(run.inputs.shape[1:], generator=generator, dtype=torch.float32)
+        made[row, pair] = noise.to(run.inputs)
+    return torch.stack([-made[p] if number % 2 else made[p] for p, number in zip(pairs, numbers, strict=True)])
 
-    All memory is taken at the start, so that adding a sample cannot fail halfway.
-    """
 
-    def __init__(self, inputs: Tensor, samples: int) -> None:
-        self._samples = samples
-        self._pairs = samples // 2
-        self._middles = torch.zeros(inputs.shape, dtype=torch.float64, device=inputs.device)
-        self._squares = torch.zeros_like(self._middles)
-        self._single = torch.zeros_like(self._middles) if samples % 2 else None
-        self._open = torch.zeros_like(self._middles[0])
+def _place(seed: int, stream: str, row: int, number: int) -> float:
+    generator = torch.Generator().manual_seed(derived_seed(seed, stream + " place", row, number // 2))
+    place = float(torch.rand((), generator=generator, dtype=torch.float64))
+    return 1.0 - place if number % 2 else place
 
-    def add(self, row: int, number: int, gradient: Tensor) -> None:
-        """Take one sample's float64 gradient and overwrite it; samples of a row come in order."""
-        if number == 2 * self._pairs and self._single is not None:
-            self._single[row] = gradient
-        elif number % 2 == 0:
-            self._open.copy_(gradient)
-        else:
-            middle = gradient.add_(self._open).div_(2)
-            self._middles[row] += middle
-            self._squares[row].addcmul_(middle, middle)
 
-    def mean(self) -> Tensor:
-        """(N, C, *spatial) float64."""
-        total = 2 * self._middles
-        return (total if self._single is None else total + self._single) / self._samples
+def column(values: Tensor | NDArray[np.float64], like: Tensor) -> Tensor:
+    """(N,) as (N, 1, ..., 1) of the type of ``like``."""
+    found = torch.as_tensor(values, dtype=like.dtype, device=like.device)
+    return found.reshape(-1, *[1] * (like.ndim - 1))
 
-    def standard_error(self) -> Tensor | None:
-        """(N,): mean over positions of the standard error of the mean; None below two pairs."""
-        if self._pairs < 2:
-            return None
-        variance = (self._squares - self._middles**2 / self._pairs).clamp(min=0) / (self._pairs - 1)
-        return (variance / self._pairs).sqrt().flatten(1).mean(1)
+
+def _quotient(k: int, count: int) -> int:
+    return k // count
+
+
+def _remainder(k: int, count: int) -> int:
+    return k % count

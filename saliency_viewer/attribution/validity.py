@@ -39,27 +39,63 @@ def residual(values: Tensor, expected: Tensor, score: Tensor, logits: Tensor | N
     return Residual(relative.float(), expected.abs() < floor, torch.equal(expected, score))
 
 
-def judge(
-    values: Tensor, checked: Residual | None, counts: tuple[int, int] | None, one_sided: bool = False
-) -> Validity:
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What the engine found out about one method's maps, each None or empty where it does not apply.
+
+    ``counts``: activations (intercepted, executed). ``standard_error`` (N,): mean over the map's positions.
+    ``approximation``: what of the published form was not computed.
+    """
+
+    residual: Residual | None = None
+    counts: tuple[int, int] | None = None
+    standard_error: Tensor | None = None
+    approximation: str = ""
+    one_sided: bool = False
+
+
+def judge(values: Tensor, found: Findings) -> Validity:
     """The badge of one method's signed maps (N, ...); the worst sample decides."""
-    intercepted, executed = counts if counts is not None else (None, None)
+    intercepted, executed = found.counts if found.counts is not None else (None, None)
     if not bool(torch.isfinite(values).all()):
         return Validity("failed", "the map has values that are not finite", intercepted, executed)
     if intercepted != executed:
         text = f"the rule reached {intercepted} of {executed} activations"
         return Validity("failed", text, intercepted, executed)
-    empty = _emptiness(values, one_sided)
+    remarks = [_emptiness(values, found.one_sided)]
+    doubts = [found.approximation, _lacking(found.residual, remarks), _uncertain(values, found.standard_error, remarks)]
+    badge: Badge = "approximate" if any(doubts) else "verified"
+    said = [text for text in (*doubts, *remarks) if text]
+    if not said and found.counts is not None:
+        said = [f"{intercepted} of {executed} activations"]
+    return Validity(badge, "; ".join(said), intercepted, executed)
+
+
+def _lacking(checked: Residual | None, remarks: list[str]) -> str:
+    """The doubt that a residual raises; a small one is only remarked."""
     if checked is None:
-        counted = "" if counts is None else f"{intercepted} of {executed} activations"
-        return Validity("verified", empty or counted, intercepted, executed)
+        return ""
     if bool(checked.below.any()):
-        small = "the score is close to zero" if checked.of_score else "the score does not differ from the baseline's"
-        return Validity("approximate", small, intercepted, executed)
+        return "the score is close to zero" if checked.of_score else "the score does not differ from the baseline's"
     worst = float(checked.relative.abs().max())
-    badge: Badge = "verified" if worst <= TOLERANCE else "approximate"
-    text = f"{empty}; residual {worst:.1%}" if empty else f"residual {worst:.1%}"
-    return Validity(badge, text, intercepted, executed)
+    text = f"residual {worst:.1%}"
+    if worst > TOLERANCE:
+        return text
+    remarks.append(text)
+    return ""
+
+
+def _uncertain(values: Tensor, error: Tensor | None, remarks: list[str]) -> str:
+    """The doubt that a stochastic map's own error raises, as a part of the map's mean size."""
+    if error is None:
+        return ""
+    size = values.flatten(1).abs().mean(1).clamp(min=torch.finfo(torch.float32).tiny)
+    worst = float((error / size).max())
+    text = f"Monte-Carlo error {worst:.1%}"
+    if worst > TOLERANCE:
+        return text
+    remarks.append(text)
+    return ""
 
 
 def _emptiness(values: Tensor, one_sided: bool) -> str:

@@ -184,4 +184,17 @@ def every_method() -> tuple[str, ...]:
 @pytest.fixture
 def few() -> dict[str, dict[str, Any]]:
     """Parameters that keep streams short."""
-    return {"smooth-grad": {"samples": 5}, "integrated-gradients": {"steps": 6}}
+    samples, noisy_paths = {"samples": 5}, {"samples": 3, "steps": 3}
+    return {
+        "smooth-grad": samples,
+        "smooth-grad-squared": samples,
+        "var-grad": samples,
+        "gradient-shap": samples,
+        "integrated-gradients": {"steps": 6},
+        "smooth-integrated-gradients": noisy_paths,
+        "noise-tunnel-ig": noisy_paths,
+        "blur-ig": {"steps": 6, "sigma": 3.0},
+        "guided-ig": {"steps": 6, "distance": 0.1},
+        "xrai": {"steps": 4},
+        "rise": {"samples": 12},
+    }

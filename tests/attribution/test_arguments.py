@@ -122,7 +122,7 @@ def lower_normalisation(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
         ({"target": [0, 1]}, "2 targets were given for 3 inputs"),
         ({"layer": "stem_nrm"}, "Did you mean stem_norm"),
         ({"layer": "head"}, "no feature maps with more than one position"),
-        ({"baseline": "white"}, "minimum, zero, mean, blur"),
+        ({"baseline": "white"}, "minimum, zero, mean, maximum, blur"),
         ({"baseline": torch.zeros(1, 1, 5, 5)}, "does not fit"),
         ({"inputs": torch.zeros(3, 2)}, "three spatial axes"),
         ({"inputs": torch.zeros(3, 2, 0, 4)}, "none of them empty"),

@@ -269,20 +269,20 @@ def test_an_unknown_layer_is_a_mistake_with_near_names_and_not_an_undefined_meth
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_three_hundred_explanations_leave_no_tensor_behind(name: str) -> None:
+def test_three_hundred_explanations_leave_no_tensor_behind(name: str, few: dict[str, Any]) -> None:
     import gc
 
     network, inputs = make("plain", 2), inputs_for(2, 1)
-    options = {"smooth-grad": {"samples": 2}, "integrated-gradients": {"steps": 2}}
 
     def count() -> int:
         gc.collect()
         return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
 
-    explain(network, inputs, name, 0, parameters=options)
+    options = {key: value for key, value in few.items() if key == name}
+    explain(network, inputs, name, 0, parameters=options, skip_undefined=True)
     before = count()
     for _ in range(300 if name == LRP else 30):
-        explain(network, inputs, name, 0, parameters=options)
+        explain(network, inputs, name, 0, parameters=options, skip_undefined=True)
     assert count() == before
 
 
@@ -331,9 +331,9 @@ def test_cams_alone_stop_the_backward_pass_at_the_layer() -> None:
     network.get_submodule("features.0").register_forward_hook(follow("first"))
     network.get_submodule("head").register_forward_hook(follow("head"))
     explain(network, inputs_for(2), SHARED[2:], 0)
-    assert seen == ["head"]
+    assert seen == []  # the network's own pass kept no graph: only the operators behind the layer ran again
     explain(network, inputs_for(2), SHARED, 0)
-    assert seen == ["head", "head", "first"]
+    assert seen == ["head", "first"]
 
 
 def test_a_target_that_is_no_output_and_inputs_that_are_no_image_are_refused() -> None:

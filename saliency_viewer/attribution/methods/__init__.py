@@ -5,19 +5,37 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from saliency_viewer.attribution.methods.ablation_cam import AblationCAM
 from saliency_viewer.attribution.methods.base import Capabilities, Method, NoParameters, Reduced
+from saliency_viewer.attribution.methods.blur_ig import BlurIG
+from saliency_viewer.attribution.methods.deep_lift import DeepLIFT
+from saliency_viewer.attribution.methods.eigen_cam import EigenCAM
 from saliency_viewer.attribution.methods.grad_cam import GradCAM
 from saliency_viewer.attribution.methods.grad_cam_plus_plus import GradCAMPlusPlus
 from saliency_viewer.attribution.methods.gradient import Gradient
+from saliency_viewer.attribution.methods.gradient_shap import GradientSHAP
 from saliency_viewer.attribution.methods.guided_backprop import GuidedBackprop
 from saliency_viewer.attribution.methods.guided_grad_cam import GuidedGradCAM
+from saliency_viewer.attribution.methods.guided_ig import GuidedIG
 from saliency_viewer.attribution.methods.hires_cam import HiResCAM
 from saliency_viewer.attribution.methods.input_x_gradient import InputXGradient
 from saliency_viewer.attribution.methods.integrated_gradients import IntegratedGradients
+from saliency_viewer.attribution.methods.layer_cam import LayerCAM
+from saliency_viewer.attribution.methods.layer_deep_lift import LayerDeepLIFT
+from saliency_viewer.attribution.methods.layer_grad_cam import LayerGradCAM
+from saliency_viewer.attribution.methods.library_cams import FEM, KPCACAM, EigenGradCAM, FullGrad, GradCAMElementWise
 from saliency_viewer.attribution.methods.lrp_epsilon_plus import LRPEpsilonPlus
+from saliency_viewer.attribution.methods.noise_tunnel_ig import NoiseTunnelIG
 from saliency_viewer.attribution.methods.respond_cam import RespondCAM
+from saliency_viewer.attribution.methods.rise import RISE
 from saliency_viewer.attribution.methods.saliency_tubes import SaliencyTubes
+from saliency_viewer.attribution.methods.score_cam import ScoreCAM
 from saliency_viewer.attribution.methods.smooth_grad import SmoothGrad
+from saliency_viewer.attribution.methods.smooth_grad_squared import SmoothGradSquared
+from saliency_viewer.attribution.methods.smooth_integrated_gradients import SmoothIntegratedGradients
+from saliency_viewer.attribution.methods.var_grad import VarGrad
+from saliency_viewer.attribution.methods.xgrad_cam import XGradCAM
+from saliency_viewer.attribution.methods.xrai import XRAI
 from saliency_viewer.domain import parameter_specs
 from saliency_viewer.errors import UserError
 
@@ -25,17 +43,39 @@ __all__ = ["METHODS", "Capabilities", "Method", "NoParameters", "Reduced", "meth
 
 METHODS: tuple[Method, ...] = (
     GradCAM(),
+    LayerGradCAM(),
     GradCAMPlusPlus(),
     HiResCAM(),
     RespondCAM(),
     SaliencyTubes(),
+    LayerCAM(),
+    XGradCAM(),
+    EigenCAM(),
+    AblationCAM(),
+    ScoreCAM(),
     Gradient(),
     SmoothGrad(),
+    SmoothGradSquared(),
+    VarGrad(),
     InputXGradient(),
     IntegratedGradients(),
+    SmoothIntegratedGradients(),
+    NoiseTunnelIG(),
+    BlurIG(),
+    GuidedIG(),
+    XRAI(),
+    GradientSHAP(),
+    DeepLIFT(),
+    LayerDeepLIFT(),
     GuidedBackprop(),
     GuidedGradCAM(),
     LRPEpsilonPlus(),
+    RISE(),
+    EigenGradCAM(),
+    KPCACAM(),
+    FEM(),
+    GradCAMElementWise(),
+    FullGrad(),
 )
 
 

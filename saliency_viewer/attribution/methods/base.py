@@ -39,12 +39,14 @@ class Reduced:
     """A method's map before the engine's checks.
 
     ``values`` is (N, C, *spatial) for input-level methods and (N, 1, *layer spatial) for layer methods.
-    ``expected_sum`` (N,) is what an additive map must sum to.
+    ``expected_sum`` (N,) is what an additive map must sum to. ``standard_error`` (N,) is the mean over positions of a
+    stochastic map's error. ``approximation`` says what was left out, where the published form was not computed in full.
     """
 
     values: Tensor
     expected_sum: Tensor | None = None
     standard_error: Tensor | None = None
+    approximation: str = ""
 
 
 class Method(ABC):

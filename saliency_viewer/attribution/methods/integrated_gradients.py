@@ -46,6 +46,6 @@ class IntegratedGradients(Method):
 
     def reduce(self, evidence: Evidence, parameters: IntegratedGradientsParameters) -> Reduced:
         """(x - x0) * integral."""
-        integral = evidence.get(PathGradients(parameters.steps)).mean
+        integral = evidence.get(PathGradients(parameters.steps))
         values = (evidence.inputs - evidence.baseline) * integral
         return Reduced(values, expected_sum=evidence.score - evidence.get(BaselineScore()))

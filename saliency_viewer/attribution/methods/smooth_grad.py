@@ -49,5 +49,7 @@ class SmoothGrad(Method):
 
     def reduce(self, evidence: Evidence, parameters: SmoothGradParameters) -> Reduced:
         """The stream's mean."""
-        stream = evidence.get(NoisyGradients(parameters.samples, parameters.sigma))
-        return Reduced(stream.mean, standard_error=stream.standard_error)
+        from saliency_viewer.attribution.moments import average_error
+
+        found = evidence.get(NoisyGradients(parameters.samples, parameters.sigma))
+        return Reduced(found.mean, standard_error=average_error(found.mean_error))

@@ -1,0 +1,106 @@
+"""What single channels of the target layer are worth: as masks of the input, and when they are taken away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from saliency_viewer.attribution.needs import ChannelAblation, ChannelScores, LayerEvidence
+from saliency_viewer.attribution.substitution import Substitution
+from saliency_viewer.attribution.upsampling import upsample
+
+if TYPE_CHECKING:
+    from saliency_viewer.attribution.gathering import Gathering
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelEvidence:
+    """``scores`` (N, K): f of the input under each channel's mask; ``defined`` (N, K) bool: False for flat channels.
+
+    ``passes`` is how many masked inputs were run for each sample, less than K when channels were clustered.
+    """
+
+    scores: Tensor
+    defined: Tensor
+    passes: int
+
+
+def channel_scores(need: ChannelScores, run: Gathering) -> ChannelEvidence:
+    """One forward pass for each channel that is not flat, or for each cluster of channels."""
+    activations = run.find(LayerEvidence()).activations
+    low, high = (bound.reshape(*bound.shape, *[1] * (activations.ndim - 2)) for bound in _bounds(activations))
+    defined = (high > low).flatten(2).all(2)
+    masks = (activations - low) / (high - low).masked_fill(high <= low, 1.0)
+    scores = torch.zeros_like(masks.flatten(2)[..., 0])
+    most = 0
+    for row in range(len(masks)):
+        kept = defined[row].nonzero()[:, 0]
+        if not len(kept):
+            continue
+        chosen, owner = masks[row][kept], None
+        if 0 < need.clusters < len(kept):
+            chosen, owner = _clustered(chosen, need.clusters, run.seed)
+        found = _masked_scores(chosen, row, run)
+        scores[row, kept] = found if owner is None else found[owner]
+        most = max(most, len(chosen))
+    return ChannelEvidence(scores, defined, most)
+
+
+def _bounds(activations: Tensor) -> tuple[Tensor, Tensor]:
+    flat = activations.flatten(2)
+    return flat.amin(2), flat.amax(2)
+
+
+def _masked_scores(masks: Tensor, row: int, run: Gathering) -> Tensor:
+    """f(x * upsampled mask) for ``masks`` (K, *layer spatial) in 0..1: (K,)."""
+    image, size = run.inputs[row : row + 1], run.inputs.shape[2:]
+    found = masks.new_zeros(len(masks))
+    run.expect(len(masks) - 1)  # one was counted for the need
+
+    def work(first: int, last: int) -> None:
+        enlarged = _stretched(upsample(masks[first:last, None], size))
+        scores, _ = run.passes.forward(image * enlarged, [row] * (last - first))
+        found[first:last] = scores
+        run.advance(last - first)
+
+    run.chunks.run(len(masks), work)
+    return found
+
+
+def _stretched(masks: Tensor) -> Tensor:
+    """To 0..1 again, since the enlarged mask does not reach its coarse peak."""
+    low, high = (bound.reshape(-1, *[1] * (masks.ndim - 1)) for bound in (masks.flatten(1).amin(1), masks.flatten(1).amax(1)))
+    return (masks - low) / (high - low).masked_fill(high <= low, 1.0)
+
+
+def _clustered(masks: Tensor, clusters: int, seed: int) -> tuple[Tensor, Tensor]:
+    """k-means of channels by the shape of their masks: (clusters, *spatial) mean masks and each channel's cluster."""
+    from scipy.cluster.vq import kmeans2
+
+    from saliency_viewer.runtime.seeds import generator
+
+    flat = masks.flatten(1).double().cpu().numpy()
+    _, owner = kmeans2(flat, clusters, minit="++", seed=generator(seed, "channel clusters"), missing="warn")
+    owners = torch.as_tensor(owner, device=masks.device, dtype=torch.long)
+    used, owners = owners.unique(return_inverse=True)
+    sums = masks.new_zeros(len(used), *masks.shape[1:]).index_add_(0, owners, masks)
+    sizes = torch.bincount(owners).to(masks).reshape(-1, *[1] * (masks.ndim - 1))
+    return sums / sizes, owners
+
+
+def channel_ablation(need: ChannelAblation, run: Gathering) -> Tensor:
+    """f with each channel of the layer at zero, (N, K): only the operators behind the layer run again."""
+    found = []
+    for row in range(len(run.inputs)):
+        substitution = Substitution(run.passes, run.inputs[row : row + 1], row)
+        channels = substitution.maps.shape[1]
+        run.expect(channels - 1)
+        scores = substitution.maps.new_zeros(channels)
+        for channel in range(channels):
+            scores[channel] = substitution.score_without(channel)
+            run.advance(1)
+        found.append(scores)
+    return torch.stack(found)

@@ -1,0 +1,121 @@
+"""Passes of DeepLIFT: one at the baseline, one at the input, and one backward pass of multipliers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from saliency_viewer.attribution.needs import Multipliers
+from saliency_viewer.attribution.passes import Passes, gradients, leaf_and_copy
+from saliency_viewer.attribution.recording import NotReplayable
+from saliency_viewer.attribution.rules.rescale import SMALL, Reference, Rescale
+from saliency_viewer.attribution.score import logits_of, output_of
+from saliency_viewer.attribution.target_layer import Found, LayerWatch
+from saliency_viewer.attribution.undefined import NotDefinedHere
+
+if TYPE_CHECKING:
+    from saliency_viewer.attribution.gathering import Gathering
+
+
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """``contributions`` (N, C, *spatial) or (N, K, *layer spatial): multiplier times difference from the baseline.
+
+    ``start_score`` (N,) is f at the baseline.
+    """
+
+    contributions: Tensor
+    start_score: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    lifted: Lifted
+    score: Tensor
+    logits: Tensor
+    counts: tuple[int, int]
+    layer: str
+
+
+def multipliers(need: Multipliers, run: Gathering) -> Lifted:
+    """Contributions of all inputs, chunk by chunk."""
+    parts: list[_Part] = []
+
+    def work(first: int, last: int) -> None:
+        rows = range(first, last)
+        parts.append(_chunk(run.passes, run.inputs[first:last], run.baseline[first:last], rows, need.at_layer))
+        run.advance(last - first)
+
+    run.passes.refuse_scripts()
+    run.chunks.run(len(run.inputs), work)
+    run.remember_score(torch.cat([p.score for p in parts]), torch.cat([p.logits for p in parts]))
+    run.counts[need] = parts[-1].counts
+    if need.at_layer:
+        run.layer_name = parts[0].layer
+    joined = (torch.cat(found) for found in zip(*((p.lifted.contributions, p.lifted.start_score) for p in parts)))
+    return Lifted(*joined)
+
+
+def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_layer: bool) -> _Part:
+    reference = Reference()
+    layers0 = LayerWatch(passes.network, passes.layer, inputs.ndim, recorded=True) if at_layer else None
+    start_out, start_layer = _reference_pass(passes, baseline, rows, reference, layers0)
+    leaf, given = leaf_and_copy(inputs)
+    rules = Rescale(reference.replay())
+    layers = LayerWatch(passes.network, passes.layer, inputs.ndim) if at_layer else None
+    with torch.enable_grad():
+        logits = _run(passes, given, rules, layers, rows)
+        rules.finish(logits)
+        selected = passes.score.select(logits, rows)
+        score = passes.score.value(selected)
+    start_score = passes.score.value(start_out)
+    found = None if layers is None else layers.find(score)
+    (slopes,) = gradients(selected, [leaf if found is None else found.tensor], _start(selected, score, start_out, start_score))
+    if found is None or start_layer is None:
+        contributions = slopes * (inputs - baseline)
+    else:
+        contributions = found.form.maps(slopes * (found.tensor.detach() - start_layer.tensor))
+    lifted = Lifted(contributions, start_score)
+    return _Part(lifted, score.detach(), logits.detach(), (rules.intercepted, rules.executed), found.name if found else "")
+
+
+def _reference_pass(
+    passes: Passes, baseline: Tensor, rows: range, reference: Reference, layers: LayerWatch | None
+) -> tuple[Tensor, Found | None]:
+    """(the selected raw outputs at the baseline, the layer there)."""
+    with torch.no_grad():
+        if layers is None:
+            with passes.mode(reference):
+                returned = passes.network(baseline.clone())
+        else:
+            with layers.attached(), passes.mode(reference, layers.watch):
+                returned = passes.network(baseline.clone())
+    selected = passes.score.select(logits_of(returned, len(rows)), rows)
+    if layers is None:
+        return selected, None
+    try:
+        return selected, layers.find_recorded(output_of(returned))
+    except NotReplayable:
+        raise NotDefinedHere(
+            "The layer's activations at the baseline could not be told from others of this network.",
+            "Choose the layer by its name, or DeepLIFT at the input.",
+        ) from None
+
+
+def _run(passes: Passes, given: Tensor, rules: Rescale, layers: LayerWatch | None, rows: range) -> Tensor:
+    if layers is None:
+        with passes.mode(rules):
+            return logits_of(passes.network(given), len(rows))
+    with layers.attached(), passes.mode(rules, layers.watch):
+        return logits_of(passes.network(given), len(rows))
+
+
+def _start(selected: Tensor, score: Tensor, start_selected: Tensor, start_score: Tensor) -> Tensor:
+    """delta f / delta output: the score may be the log-odds of a probability."""
+    (slope,) = torch.autograd.grad(score.sum(), selected, retain_graph=True)
+    difference = selected.detach() - start_selected
+    quotient = (score.detach() - start_score) / difference
+    return torch.where(difference.abs() < SMALL, slope, quotient)

@@ -1,0 +1,60 @@
+"""How feature maps lie in memory: channels first, channels last, or as tokens; and how to make them one grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+_PREFIX = 8  # class, distillation and register tokens come before the patches, and are never many
+
+
+@dataclass(frozen=True)
+class Form:
+    """``axes``: where the channels are (1 or -1); ``prefix``: tokens before those of the ``grid``, for token layers."""
+
+    channels_last: bool = False
+    prefix: int = 0
+    grid: tuple[int, ...] | None = None
+
+    def maps(self, values: Tensor) -> Tensor:
+        """(N, K, *layer spatial) of a layer's tensor."""
+        if self.grid is not None:
+            return values[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+        return values.movedim(-1, 1) if self.channels_last else values
+
+
+class Forms:
+    """Learns from the operators of one pass what tells the forms apart."""
+
+    def __init__(self, dimensions: int) -> None:
+        self._dimensions = dimensions
+        self._normalised: set[int] = set()
+        self._grid: tuple[int, ...] | None = None
+
+    def layer_norm(self, shape: Sequence[int]) -> None:
+        """A layer normalisation over the last axes ran: its single axis is one of channels."""
+        if len(shape) == 1:
+            self._normalised.add(int(shape[0]))
+
+    def of(self, tensor: Tensor) -> Form | None:
+        """The form of feature maps with more than one position; None for anything else."""
+        if tensor.ndim == self._dimensions:
+            return self._dense(tensor)
+        if tensor.ndim == 3 and self._dimensions > 3 and self._grid is not None:
+            prefix = tensor.shape[1] - math.prod(self._grid)
+            if 0 <= prefix <= _PREFIX and tensor.shape[2] in self._normalised:
+                return Form(prefix=prefix, grid=self._grid)
+        return None
+
+    def _dense(self, tensor: Tensor) -> Form | None:
+        last = tensor.ndim > 3 and tensor.shape[-1] in self._normalised and tensor.shape[1] not in self._normalised
+        spatial = tensor.shape[1:-1] if last else tensor.shape[2:]
+        # Pooled features (N, 1, 1, C), as ConvNeXt normalises them, are no map in either form.
+        pooled = tensor.ndim > 3 and math.prod(tensor.shape[1:-1]) == 1
+        if math.prod(spatial) <= 1 or pooled:
+            return None
+        self._grid = tuple(spatial)
+        return Form(channels_last=last)

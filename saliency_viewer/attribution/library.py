@@ -1,0 +1,78 @@
+"""The adapter over pytorch-grad-cam: formulas on our evidence, and whole runs on a copy of the network."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from saliency_viewer.attribution.needs import LibraryFullGrad
+from saliency_viewer.attribution.score import Score, logits_of
+from saliency_viewer.attribution.undefined import NotDefinedHere
+
+if TYPE_CHECKING:
+    from saliency_viewer.attribution.gathering import Gathering
+
+
+def library_cam(name: str, activations: Tensor, gradients: Tensor) -> Tensor:
+    """The map (N, 1, *layer spatial) of the library's class ``name`` from A and G, both (N, K, rows, columns)."""
+    _refuse_other_dimensions(activations.ndim)
+    import pytorch_grad_cam
+
+    formula = getattr(pytorch_grad_cam, name)(nn.Linear(1, 1), [])  # it asks a network for its device, no more
+    a, g = (values.detach().cpu().double().numpy() for values in (activations, gradients))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the formulas divide by zero where a map is flat
+        found = formula.get_cam_image(None, None, None, a, g, False)
+    return torch.as_tensor(found.copy()).to(activations)[:, None]
+
+
+def full_grad(_need: LibraryFullGrad, run: Gathering) -> Tensor:
+    """FullGrad (N, 1, rows, columns), by the library's own pass over a copy, since it hooks what it is given."""
+    _refuse_other_dimensions(run.inputs.ndim)
+    from pytorch_grad_cam import FullGrad
+
+    run.passes.refuse_scripts()
+    wrapped = _Scored(copy.deepcopy(run.passes.network), run.score).eval()
+    for module in wrapped.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False  # hooks of the library would see values that are overwritten later
+    run.scores(run.inputs)  # what the network itself raises must not be taken for the library's
+    found = []
+    for row in range(len(run.inputs)):
+        wrapped.row = row
+        try:
+            with torch.enable_grad(), run.passes.mode(), FullGrad(wrapped, []) as method:
+                maps = method(run.inputs[row : row + 1].clone(), [lambda output: output[0]])
+        except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+            raise NotDefinedHere(
+                "The pytorch-grad-cam library's FullGrad cannot be applied to this network.",
+                "Choose input x gradient or integrated gradients.",
+                f"{type(error).__name__}: {error}",
+            ) from error
+        found.append(torch.as_tensor(maps).to(run.inputs)[:, None])
+    return torch.cat(found)
+
+
+class _Scored(nn.Module):
+    """The network with the explained score as its only output."""
+
+    def __init__(self, network: nn.Module, score: Score) -> None:
+        super().__init__()
+        self.network, self.score, self.row = network, score, 0
+
+    def forward(self, inputs: Tensor) -> Any:
+        """(1, 1)."""
+        selected = self.score.select(logits_of(self.network(inputs), 1), [self.row])
+        return self.score.value(selected)[:, None]
+
+
+def _refuse_other_dimensions(dimensions: int) -> None:
+    if dimensions != 4:
+        raise NotDefinedHere(
+            "This method comes from the pytorch-grad-cam library, which is for two-dimensional networks.",
+            "Choose Grad-CAM, HiResCAM or Eigen-CAM, which the program computes itself in any dimension.",
+        )

@@ -1,0 +1,60 @@
+"""Smooth integrated gradients (Smilkov et al. 2017, section 4; used by Arun et al. 2021): the mean of integrated
+gradients over noisy inputs, all from the same baseline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from saliency_viewer.attribution.methods.base import Capabilities, Method, Reduced
+from saliency_viewer.attribution.needs import BaselineScore, Need, NoisyPaths
+from saliency_viewer.domain import parameter
+
+if TYPE_CHECKING:
+    from saliency_viewer.attribution.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class SmoothPathParameters:
+    """Number and size of the perturbations, and quadrature nodes of each path."""
+
+    samples: int = parameter(10, label="Samples", help="Noisy copies of the input.", minimum=2, maximum=1000)
+    sigma: float = parameter(
+        0.15,
+        label="Noise",
+        help="Standard deviation of the noise as a part of the input's range.",
+        unit="of range",
+        minimum=0.0,
+        maximum=2.0,
+    )
+    steps: int = parameter(20, label="Nodes", help="Points of each path.", minimum=1, maximum=2000)
+
+
+def noisy_paths(parameters: SmoothPathParameters) -> NoisyPaths:
+    """What smooth integrated gradients and the noise tunnel both ask for."""
+    return NoisyPaths(parameters.samples, parameters.sigma, parameters.steps)
+
+
+class SmoothIntegratedGradients(Method):
+    """Sums to the mean score of the noisy inputs minus the baseline's, up to the quadrature error."""
+
+    id = "smooth-integrated-gradients"
+    label = "Smooth integrated gradients"
+    reference = "Smilkov et al. 2017, arXiv:1706.03825; Arun et al. 2021"
+    summary = "The mean of integrated gradients over noisy copies of the image."
+    aliases = ("smooth-ig",)
+    capabilities = Capabilities(additive=True)
+    Parameters = SmoothPathParameters
+
+    def needs(self, parameters: SmoothPathParameters) -> tuple[Need, ...]:
+        """Paths to noisy inputs."""
+        return (noisy_paths(parameters), BaselineScore())
+
+    def reduce(self, evidence: Evidence, parameters: SmoothPathParameters) -> Reduced:
+        """The stream's mean."""
+        from saliency_viewer.attribution.moments import average_error
+
+        found = evidence.get(noisy_paths(parameters))
+        expected = found.mean_score - evidence.get(BaselineScore())
+        return Reduced(found.mean, expected, average_error(found.mean_error))

@@ -1,0 +1,98 @@
+"""The last operators of a pass that ran without a graph, so that the network's end can be run again from a layer on.
+
+A class activation map needs activations and gradients at one late layer. A forward pass that keeps no graph, and a
+second run of only the operators behind that layer, gives both for the price of one forward pass.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from saliency_viewer.attribution.operators import Call, tensors_in
+
+_REMEMBERED = 64  # operators; a classifier's last feature maps are never further from its end
+_WRITING = frozenset({"setitem", "copy", "set"})
+
+
+class NotReplayable(Exception):  # noqa: N818 - reads as what it says
+    """The recorded operators cannot be run again with the same meaning."""
+
+
+class Recording:
+    """Operators with their results, in the order in which they ran."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[Call, Any]] = deque(maxlen=_REMEMBERED)
+
+    def watch(self, call: Call, result: Any) -> None:
+        """See one operator."""
+        self._steps.append((call, result))
+
+    def restart(self) -> None:
+        """Forget what came before, and keep everything from here on."""
+        self._steps = deque()
+
+    def on_the_way_to(self, end: Tensor) -> Iterable[tuple[int, Tensor]]:
+        """(position, tensor) of every result that ``end`` depends on, the latest first."""
+        needed = {id(end)}
+        for position in range(len(self._steps) - 1, -1, -1):
+            call, result = self._steps[position]
+            found = [tensor for tensor in tensors_in(result) if id(tensor) in needed]
+            if found:
+                yield from ((position, tensor) for tensor in found)
+                needed.update(id(tensor) for tensor in tensors_in([call.args, call.kwargs]))
+
+    def after(self, position: int) -> Tail:
+        """The operators behind that position."""
+        return Tail(list(self._steps)[position + 1 :])
+
+    def whole(self) -> Tail:
+        """All operators that were kept."""
+        return Tail(list(self._steps))
+
+
+class Tail:
+    """Operators from a layer to the score, to be run again with other activations of the same shape."""
+
+    def __init__(self, steps: Sequence[tuple[Call, Any]]) -> None:
+        self._steps = steps
+
+    def replay(self, layer: Tensor, given: Tensor, end: Tensor) -> Tensor:
+        """What ``end`` becomes when ``layer`` becomes ``given``, of the same shape.
+
+        Raises :class:`NotReplayable` where the end does not depend on the layer through recorded operators alone, or
+        where a recorded operator wrote into a tensor that is not computed from the layer.
+        """
+        known: dict[int, Tensor] = {id(layer): given}
+        for call, result in self._steps:
+            if not any(id(tensor) in known for tensor in tensors_in([call.args, call.kwargs])):
+                if _writes(call):
+                    raise NotReplayable
+                continue
+            if _writes(call) and not (isinstance(call.input, Tensor) and id(call.input) in known):
+                raise NotReplayable
+            again = call.function(*_exchanged(call.args, known), **_exchanged(call.kwargs, known))
+            # An operator gives as many tensors as before, for equal shapes.
+            known.update((id(old), new) for old, new in zip(tensors_in(result), tensors_in(again), strict=True))
+        if id(end) not in known:
+            raise NotReplayable
+        return known[id(end)]
+
+
+def _writes(call: Call) -> bool:
+    return call.in_place or call.name in _WRITING or "out" in call.kwargs
+
+
+def _exchanged(value: Any, known: dict[int, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return known.get(id(value), value)
+    if isinstance(value, (list, tuple)):
+        items = [_exchanged(item, known) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return {key: _exchanged(item, known) for key, item in value.items()}
+    return value

@@ -1,0 +1,48 @@
+"""Running a network's end again with other activations in the target layer."""
+
+from __future__ import annotations
+
+
+import torch
+from torch import Tensor
+
+from saliency_viewer.attribution.passes import Passes
+from saliency_viewer.attribution.recording import NotReplayable
+from saliency_viewer.attribution.score import logits_of, output_of
+from saliency_viewer.attribution.target_layer import Found, LayerWatch
+from saliency_viewer.attribution.undefined import NotDefinedHere
+
+
+class Substitution:
+    """One input (1, C, *spatial) of sample ``row`` whose layer can be changed.
+
+    ``maps`` is (1, K, *layer spatial). Raises :class:`UserError` when the network has no such layer.
+    """
+
+    def __init__(self, passes: Passes, inputs: Tensor, row: int) -> None:
+        self._passes, self._row = passes, row
+        layers = LayerWatch(passes.network, passes.layer, inputs.ndim, recorded=True)
+        with layers.attached(), torch.no_grad(), passes.mode(watch=layers.watch):
+            returned = passes.network(inputs.clone())
+        self._logits = logits_of(returned, 1)
+        self._end = output_of(returned)
+        try:
+            self._found: Found = layers.find_recorded(self._end)
+            self._again(self._found.tensor.clone())
+        except NotReplayable:
+            raise NotDefinedHere(
+                "The operators behind the chosen layer of this network cannot be run on their own.",
+                "Choose another layer, or a method that needs only its gradient, such as Grad-CAM.",
+            ) from None
+        self.maps = self._found.form.maps(self._found.tensor)
+
+    def score_without(self, channel: int) -> Tensor:
+        """f, a scalar tensor, with that channel at zero."""
+        changed = self._found.tensor.clone()
+        self._found.form.maps(changed)[:, channel] = 0
+        return self._again(changed)
+
+    def _again(self, layer: Tensor) -> Tensor:
+        with torch.no_grad(), self._passes.mode():
+            logits = logits_of(self._found.replayed(layer, self._end), 1)
+        return self._passes.score.value(self._passes.score.select(logits, [self._row]))[0]
