@@ -7,6 +7,7 @@ import io
 import warnings
 from contextlib import redirect_stderr
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -202,6 +203,14 @@ def _pair(network: nn.Module, x: Tensor, target: int) -> tuple[np.ndarray[Any, A
     return np.moveaxis(x[0].cpu().numpy(), 0, -1), call
 
 
+_quantile = np.quantile
+
+
+def _old_quantile(values: Any, q: Any, interpolation: str = "linear", **more: Any) -> Any:
+    """NumPy's quantile with the argument that Guided IG still uses and NumPy has dropped."""
+    return _quantile(values, q, **{"method": interpolation, **more})
+
+
 def pair(network: nn.Module, x: Tensor, target: int, kind: str, start: Tensor | None = None, **arguments: Any) -> Work:
     """PAIR's class ``kind``: its mask with channels first. ``start`` is the baseline of those that take one."""
     import saliency.core
@@ -211,7 +220,8 @@ def pair(network: nn.Module, x: Tensor, target: int, kind: str, start: Tensor | 
         arguments["x_baseline"] = np.moveaxis(start[0].cpu().numpy(), 0, -1)
 
     def run() -> Tensor:
-        found = torch.as_tensor(np.ascontiguousarray(tool.GetMask(image, call, **arguments)))
+        with mock.patch.object(np, "quantile", _old_quantile):
+            found = torch.as_tensor(np.ascontiguousarray(tool.GetMask(image, call, **arguments)))
         return found.movedim(-1, 0) if found.ndim == x.ndim - 1 else found
 
     return run

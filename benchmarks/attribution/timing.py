@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.attribution import Result
+from saliency_viewer.attribution.upsampling import upsample
 from saliency_viewer.errors import UserError
 
 # What libraries raise where a network or an installation does not suit them.
@@ -42,8 +43,8 @@ class Contender:
     """One way to do a row's work.
 
     ``build`` imports and prepares and returns the work, whose answer is a map. ``compare`` names our array that the
-    map should equal: ``signed``, ``values``, ``layer``, ``layer-relu`` or None; ``scaled`` maps are compared after
-    scaling to 0..1; ``only_rank`` where chance makes values differ. ``why`` says what is wrong with a peer.
+    map should equal: ``signed``, ``values``, ``layer-relu``, ``upsampled-relu`` (the ReLU before upsampling, as other
+    libraries have it; ours comes after it) or None; ``scaled`` maps are compared after scaling to 0..1; ``only_rank`` where chance makes values differ. ``why`` says what is wrong with a peer.
     """
 
     name: str
@@ -186,14 +187,19 @@ def agreement(contender: Contender, ours: Result, theirs: Any) -> dict[str, floa
     from scipy.stats import spearmanr
 
     layer = ours.layer_values if ours.layer_values is not None else ours.values
-    arrays = {"signed": ours.signed, "values": ours.values, "layer": layer, "layer-relu": layer.clamp(min=0)}
+    positive = layer.clamp(min=0)
+    arrays = {"signed": ours.signed, "values": ours.values, "layer-relu": positive}
+    if ours.layer_values is not None:
+        arrays["upsampled-relu"] = upsample(positive[:, None], ours.signed.shape[2:])
     given = theirs.values if isinstance(theirs, Result) else torch.as_tensor(theirs).detach().cpu()
-    mine, other = (_flat(tensor, contender.scaled) for tensor in (arrays[contender.compare or "signed"], given))
-    if mine.shape != other.shape:
-        return {}
+    chosen = arrays[contender.compare or "signed"]
+    same = chosen.numel() == given.numel()
+    if not same:  # one of the two has a value for each channel: only the order of places can be compared
+        chosen, given = (one.reshape(-1, *layer.shape[-(ours.signed.ndim - 2) :]).sum(0) for one in (chosen, given))
+    mine, other = _flat(chosen, contender.scaled), _flat(given, contender.scaled)
     constant = float(mine.max()) == float(mine.min()) or float(other.max()) == float(other.min())
     found = {"rank": float("nan") if constant else float(spearmanr(mine, other).statistic)}
-    if not contender.only_rank:
+    if same and not contender.only_rank:
         largest = float(np.abs(mine).max())
         found["difference"] = float(np.abs(mine - other).max()) / max(largest, 1e-30)
     return found
