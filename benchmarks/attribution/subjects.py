@@ -199,12 +199,13 @@ class Setting:
             network, x, weights, target = trained.network, trained.inputs[:1], "trained", trained.targets[0]
         else:
             network, x = self._random(_CASES[name])
-            weights, target = "random, calibrated", 1
+            with torch.no_grad():  # the largest logit: its class activation maps have a positive part
+                weights, target = "random, calibrated", int(network(x).argmax())
         network, x = network.to(self.device), x.to(self.device)
         return Subject(name, network, x, weights, target, self.calibrate)
 
     def _random(self, case: Case) -> tuple[nn.Module, Tensor]:
-        side = {True: 112, False: 224} if len(case.shape) == 4 else {True: 48, False: 96}
+        side = {True: 112, False: 224} if len(case.shape) == 4 else {True: 64, False: 96}
         shape = (*case.shape[:2], *[side[self.quick]] * len(case.shape[2:]))
         if self.calibrate:
             network, _ = calibrated(case)

@@ -44,7 +44,8 @@ class Contender:
 
     ``build`` imports and prepares and returns the work, whose answer is a map. ``compare`` names our array that the
     map should equal: ``signed``, ``values``, ``layer-relu``, ``upsampled-relu`` (the ReLU before upsampling, as other
-    libraries have it; ours comes after it) or None; ``scaled`` maps are compared after scaling to 0..1; ``only_rank`` where chance makes values differ. ``why`` says what is wrong with a peer.
+    libraries have it; ours comes after it) or None. ``scaled`` maps are compared after scaling to 0..1; ``only_rank``
+    where chance makes values differ. ``why`` says what is wrong with a peer.
     """
 
     name: str
@@ -201,7 +202,8 @@ def agreement(contender: Contender, ours: Result, theirs: Any) -> dict[str, floa
     found = {"rank": float("nan") if constant else float(spearmanr(mine, other).statistic)}
     if same and not contender.only_rank:
         largest = float(np.abs(mine).max())
-        found["difference"] = float(np.abs(mine - other).max()) / max(largest, 1e-30)
+        if largest:
+            found["difference"] = float(np.abs(mine - other).max()) / largest
     return found
 
 
