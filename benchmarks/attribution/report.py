@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -164,23 +164,47 @@ def _plot(path: Path, about: Mapping[str, Any], outcomes: Sequence[Outcome]) -> 
     plt.close(figure)
 
 
-def _bars(outcomes: Sequence[Outcome], kind: str) -> list[tuple[str, list[float], int]]:
+@dataclass(frozen=True)
+class _Bar:
+    """One ratio: its name, quartiles, the row it belongs to, and the promised bound if there is one."""
+
+    name: str
+    quartiles: list[float]
+    row: int
+    bound: float | None
+
+
+def _bars(outcomes: Sequence[Outcome], kind: str) -> list[_Bar]:
     found = []
     for number, outcome in enumerate(outcomes):
-        names = [name for name in outcome.ratios if outcome.kinds[name] == kind]
-        found += [(f"{outcome.id} · {name}", outcome.ratios[name], number) for name in names]
+        promised = {
+            v["bottom" if kind == "reference" else "top"]: v for v in outcome.verdicts if v["quantity"] == "time"
+        }
+        for name, values in outcome.ratios.items():
+            if outcome.kinds[name] == kind:
+                bound = promised[name]["bound"] if name in promised else None
+                found.append(_Bar(f"{outcome.id} · {name}", values, number, bound))
     return found
 
 
-def _draw(axis: Any, bars: Sequence[tuple[str, list[float], int]], label: str) -> None:
+def _draw(axis: Any, bars: Sequence[_Bar], label: str) -> None:
     places = list(range(len(bars)))
-    middles = [values[1] for _, values, _ in bars]
-    whiskers = [[v[1] - v[0] for _, v, _ in bars], [v[2] - v[1] for _, v, _ in bars]]
-    colours = ["#4477aa" if number % 2 else "#88aacc" for _, _, number in bars]
-    axis.barh(places, middles, xerr=whiskers, color=colours, ecolor="#222222", capsize=2)
-    axis.set_yticks(places, [name for name, _, _ in bars], fontsize=7)
-    axis.axvline(1, color="#222222", linewidth=1)
+    lows, middles, highs = ([bar.quartiles[k] for bar in bars] for k in range(3))
+    whiskers = [[m - low for m, low in zip(middles, lows, strict=True)]]
+    whiskers.append([high - m for m, high in zip(middles, highs, strict=True)])
+    colours = ["#4477aa" if bar.row % 2 else "#88aacc" for bar in bars]
     axis.set_xscale("log")
+    axis.barh(places, [middle - 1 for middle in middles], left=1, color=colours)
+    axis.errorbar(middles, places, xerr=whiskers, fmt=".", color="#222222", capsize=2, markersize=3)
+    promised = [(bar.bound, place) for place, bar in enumerate(bars) if bar.bound is not None]
+    if promised:
+        axis.plot(*zip(*promised, strict=True), "|", color="#cc3311", markersize=9, label="promised")
+        axis.legend(loc="upper right", fontsize=8)
+    axis.set_yticks(places, [bar.name for bar in bars], fontsize=7)
+    axis.axvline(1, color="#222222", linewidth=1)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
+    axis.tick_params(axis="x", which="both", labelsize=7)
     axis.set_xlabel(label)
     axis.margins(y=0.01)
     axis.invert_yaxis()

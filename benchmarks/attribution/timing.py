@@ -6,7 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -221,11 +221,11 @@ def _judge(row: Row, outcome: Outcome) -> None:
             top, bottom = (ours, name) if kind == "reference" else (name, ours)
             outcome.ratios[name] = _ratio(outcome, top, bottom)
     for target in row.targets:
+        verdict: dict[str, Any] = {"target": str(target), **asdict(target), "quartiles": None, "met": None}
         found = _measured(target, outcome)
-        if found is None:
-            outcome.verdicts.append({"target": str(target), "met": None})
-        else:
-            outcome.verdicts.append({"target": str(target), "quartiles": found, "met": target.met(found[1])})
+        if found is not None:
+            verdict |= {"quartiles": found, "met": target.met(found[1])}
+        outcome.verdicts.append(verdict)
 
 
 def _ratio(outcome: Outcome, top: str, bottom: str) -> list[float]:
