@@ -1,0 +1,7 @@
+"""Our attribution engine and the libraries that people use today, timed in turn in one run.
+
+    python -m benchmarks.attribution --out DIR [--quick] [--only ROW ...] [--threads N] [--device cuda]
+
+``--list`` names the rows. Progress goes to stderr, tables to stdout, ``attribution.json`` and ``attribution.png``
+to DIR. Rows of one kind of work start alike (``ig``, ``cam:``, ``lrp``), so ``--only cam`` takes them all.
+"""
