@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from saliency_viewer.attribution.baselines import DEFAULT_BASELINE, make_baseline
 from saliency_viewer.attribution.gathering import Gathering
 from saliency_viewer.attribution.methods import Method, method, method_parameters
-from saliency_viewer.attribution.needs import BaselineScore, LayerEvidence
+from saliency_viewer.attribution.needs import BaselineScore, LayerEvidence, OccludedScores
 from saliency_viewer.attribution.network_state import borrowed, full_precision, working_inputs
 from saliency_viewer.attribution.results import Result, Results
 from saliency_viewer.attribution.score import Score
@@ -160,6 +160,10 @@ def _uses_layer(found: Method, parameters: Any) -> bool:
     return LayerEvidence() in found.needs(parameters)
 
 
+def _uses_baseline(found: Method, parameters: Any) -> bool:
+    return any(isinstance(need, (BaselineScore, OccludedScores)) for need in found.needs(parameters))
+
+
 def _out(values: Tensor) -> Tensor:
     return values.detach().float().cpu()
 
@@ -173,7 +177,7 @@ def _provenance(
         target=",".join(map(str, dict.fromkeys(gathering.score.indices))),
         seed=seed,
         layer=gathering.layer_name if _uses_layer(found, parameters) else None,
-        baseline=gathering.baseline_name if BaselineScore() in found.needs(parameters) else None,
+        baseline=gathering.baseline_name if _uses_baseline(found, parameters) else None,
         device=str(gathering.inputs.device),
         threads=torch.get_num_threads(),
         batch_size=gathering.chunks.size,

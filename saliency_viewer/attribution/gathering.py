@@ -16,10 +16,12 @@ from saliency_viewer.attribution.needs import (
     LayerEvidence,
     Need,
     NoisyGradients,
+    OccludedScores,
     PathGradients,
     PointGradient,
     RulePass,
 )
+from saliency_viewer.attribution.occluding import occluded_scores, patch_count
 from saliency_viewer.attribution.operators import Call, OperatorMode, tensors_in
 from saliency_viewer.attribution.passes import Passes, PointResult
 from saliency_viewer.attribution.score import Score
@@ -69,7 +71,7 @@ class Gathering:
 
         One row runs forward to see how much it takes; a single row needs no such look, since it cannot be cut.
         """
-        if self.chunks.size == 1 or max(map(_rows, self._wanted), default=1) * len(self.inputs) == 1:
+        if self.chunks.size == 1 or max(map(self._rows, self._wanted), default=1) * len(self.inputs) == 1:
             return
         budget = memory_budget if memory_budget is not None else free_memory(self.inputs.device.type) // 2
         seen = _Bytes()
@@ -80,7 +82,7 @@ class Gathering:
     def plan(self, needs: Sequence[Need]) -> None:
         """Know all needs beforehand: the point pass serves them together, and progress has a whole."""
         self._wanted = frozenset(needs)
-        others = sum(_rows(need) for need in self._wanted if not isinstance(need, _AT_POINT))
+        others = sum(self._rows(need) for need in self._wanted if not isinstance(need, _AT_POINT))
         at_point = any(isinstance(need, _AT_POINT) for need in self._wanted)
         self._total = max(1, (others + at_point) * len(self.inputs))
 
@@ -115,6 +117,10 @@ class Gathering:
                 )
             elif isinstance(need, BaselineScore):
                 self._found[need] = self._forward(self._baseline)[0]
+            elif isinstance(need, OccludedScores):
+                self._found[need] = occluded_scores(
+                    need, self.inputs, self._baseline, self._passes, self.chunks, self._advance
+                )
             else:
                 self._ruled(need)
         except UserError as error:
@@ -188,14 +194,15 @@ class Gathering:
         self._done += rows
         self._context.report(min(self._done / self._total, 1.0), "Computing maps")
 
-
-def _rows(need: Need) -> int:
-    """Passes through the network that a need takes for one input."""
-    if isinstance(need, PathGradients):
-        return need.nodes
-    if isinstance(need, NoisyGradients):
-        return need.samples
-    return 1
+    def _rows(self, need: Need) -> int:
+        """Passes through the network that a need takes for one input."""
+        if isinstance(need, PathGradients):
+            return need.nodes
+        if isinstance(need, NoisyGradients):
+            return need.samples
+        if isinstance(need, OccludedScores):
+            return patch_count(need, self.inputs.shape[2:])
+        return 1
 
 
 def _joined(parts: Sequence[Tensor | None]) -> Tensor:

@@ -62,4 +62,25 @@ class HeadWeights:
     """
 
 
-Need = PointGradient | LayerEvidence | NoisyGradients | PathGradients | BaselineScore | RulePass | HeadWeights
+@dataclass(frozen=True)
+class OccludedScores:
+    """How much the score falls for each patch of the input that is replaced by the baseline's values.
+
+    Patches of ``size`` positions along each spatial axis, one every ``stride`` (at most ``size``). Evidence:
+    :class:`~.evidence.Occluded`.
+    """
+
+    size: int
+    stride: int
+
+
+Need = (
+    PointGradient
+    | LayerEvidence
+    | NoisyGradients
+    | PathGradients
+    | BaselineScore
+    | RulePass
+    | HeadWeights
+    | OccludedScores
+)

@@ -184,4 +184,4 @@ def every_method() -> tuple[str, ...]:
 @pytest.fixture
 def few() -> dict[str, dict[str, Any]]:
     """Parameters that keep streams short."""
-    return {"smooth-grad": {"samples": 5}, "integrated-gradients": {"steps": 6}}
+    return {"smooth-grad": {"samples": 5}, "integrated-gradients": {"steps": 6}, "occlusion": {"size": 6, "stride": 5}}

@@ -15,6 +15,7 @@ from saliency_viewer.attribution.methods.hires_cam import HiResCAM
 from saliency_viewer.attribution.methods.input_x_gradient import InputXGradient
 from saliency_viewer.attribution.methods.integrated_gradients import IntegratedGradients
 from saliency_viewer.attribution.methods.lrp_epsilon_plus import LRPEpsilonPlus
+from saliency_viewer.attribution.methods.occlusion import Occlusion
 from saliency_viewer.attribution.methods.respond_cam import RespondCAM
 from saliency_viewer.attribution.methods.saliency_tubes import SaliencyTubes
 from saliency_viewer.attribution.methods.smooth_grad import SmoothGrad
@@ -36,6 +37,7 @@ METHODS: tuple[Method, ...] = (
     GuidedBackprop(),
     GuidedGradCAM(),
     LRPEpsilonPlus(),
+    Occlusion(),
 )
 
 
