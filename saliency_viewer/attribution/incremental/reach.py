@@ -17,21 +17,20 @@ class Reach:
     before: Size
     dilation: Size
 
-    def output_size(self, size: Size, grid: Size) -> Size:
-        """The most output positions that ``size`` changed inputs can reach, at most the output's ``grid``."""
-        return tuple(
-            min((n - 1 + span) // s + 1, whole)
-            for n, span, s, whole in zip(size, self.spans, self.stride, grid, strict=True)
-        )
+    def outputs(self, starts: tuple[Start, ...], size: Size, grid: Size) -> tuple[tuple[Start, ...], Size]:
+        """The output windows that inputs changed in windows of ``size`` can reach, inside the output's ``grid``.
 
-    def output_start(self, start: Start, size: Size, grid: Size) -> Start:
-        """Where a window of ``size`` outputs (as of :meth:`output_size`) lies for inputs changed from ``start`` on."""
-        return tuple(
-            max(0, min(-((span - before - first) // s), whole - n))
-            for first, span, before, s, n, whole in zip(
-                start, self.spans, self.before, self.stride, size, grid, strict=True
-            )
-        )
+        All have one size, that of the largest; smaller ones, at the border, hold some unchanged positions.
+        """
+        columns, sizes = [], []
+        for axis, whole in enumerate(grid):
+            span, before, stride = self.spans[axis], self.before[axis], self.stride[axis]
+            firsts = [max(0, -((span - before - start[axis]) // stride)) for start in starts]
+            lasts = [min(whole - 1, (start[axis] + size[axis] - 1 + before) // stride) for start in starts]
+            length = max(1, *(last - first + 1 for first, last in zip(firsts, lasts, strict=True)))
+            sizes.append(length)
+            columns.append([min(first, whole - length) for first in firsts])
+        return tuple(zip(*columns, strict=True)), tuple(sizes)
 
     def input_start(self, start: Start) -> Start:
         """First input that the outputs from ``start`` on read; negative inside the padding."""

@@ -24,10 +24,9 @@ def _slide(todo: WindowCall, reach: Reach, fill: float, run: _Run) -> Windows | 
     if inputs is None or len(todo.windows) > 1 or todo.base.ndim != inputs.base.ndim:
         return None
     grid = tuple(todo.base.shape[2:])
-    size = reach.output_size(inputs.size, grid)
+    starts, size = reach.outputs(inputs.starts, inputs.size, grid)
     if not small(size, grid):
         return None
-    starts = tuple(reach.output_start(start, size, grid) for start in inputs.starts)
     block = inputs.block(tuple(map(reach.input_start, starts)), reach.input_size(size), fill)
     return Windows(run(block, starts), starts, todo.base)
 
