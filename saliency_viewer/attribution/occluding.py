@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,23 +41,33 @@ def occluded_scores(
     starts = list(product(*(_starts(need, positions) for positions in spatial)))
     changes = torch.zeros((len(inputs), len(starts)), dtype=torch.float64, device=inputs.device)
     for row in range(len(inputs)):
-        before = passes.forward(inputs[row : row + 1], [row])[0].double()
-        given = inputs[row : row + 1], baseline[row : row + 1]
-        patched = PatchedNetwork(passes.network, *given, size, logits_of, passes.check)
-        if len(starts) >= FEWEST and chunks.size > 1 and inputs.device.type == "cpu":
-            patched.try_windows([starts[0], starts[len(starts) // 2]])
+        sample, other = inputs[row : row + 1], baseline[row : row + 1]
+        # A patch on the background, whose values are the baseline's already, changes nothing and needs no pass.
+        numbers = [number for number, start in enumerate(starts) if _differ(sample, other, start, size)]
+        advance(len(starts) - len(numbers))
+        patched = PatchedNetwork(passes.network, sample, other, size, logits_of, passes.check)
+        # Windows take many small steps, which suits a CPU; the trial needs room for two rows.
+        if len(numbers) >= FEWEST and chunks.size > 1 and inputs.device.type == "cpu":
+            patched.try_windows([starts[numbers[0]], starts[numbers[len(numbers) // 2]]])
+        before = passes.forward(sample, [row])[0].double()
 
         def work(
-            first: int, stop: int, row: int = row, patched: PatchedNetwork = patched, before: Tensor = before
-        ) -> None:
-            logits = patched.logits(starts[first:stop])
+            first: int, stop: int, row: int = row, numbers: list[int] = numbers, patched: PatchedNetwork = patched,
+            before: Tensor = before,
+        ) -> None:  # fmt: skip
+            logits = patched.logits([starts[number] for number in numbers[first:stop]])
             score = passes.score.value(passes.score.select(logits, [row] * (stop - first)))
-            changes[row, first:stop] = before - score.double()
+            changes[row, numbers[first:stop]] = before - score.double()
             advance(stop - first)
 
-        chunks.run(len(starts), work)
+        chunks.run(len(numbers), work)
     begin = torch.tensor(starts)
     return Occluded(torch.stack([begin, begin + torch.tensor(size)], -1), changes)
+
+
+def _differ(sample: Tensor, baseline: Tensor, start: tuple[int, ...], size: tuple[int, ...]) -> bool:
+    box: tuple[Any, ...] = (..., *(slice(first, first + length) for first, length in zip(start, size, strict=True)))
+    return not torch.equal(sample[box], baseline[box])
 
 
 def _starts(need: OccludedScores, positions: int) -> list[int]:

@@ -232,6 +232,17 @@ def test_windows_are_used_where_they_save_work_and_only_there(network: nn.Module
     assert patched.try_windows([(0, 0), (20, 20)]) == saves
 
 
+def test_layers_behind_the_last_window_are_not_kept() -> None:
+    network, sample = Unseen(lambda x: torch.tanh(x).flip(2).exp()), torch.randn(1, 2, 40, 40)
+    patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (5, 5), logits_of, unchecked)
+    assert patched.try_windows([(0, 0), (20, 20)])
+    assert patched._base is not None
+    kept = [record.name for record in patched._base.records if record.values is not None]
+    assert kept == ["conv2d", "tanh"]
+    starts = places(sample, 5)
+    assert torch.allclose(patched.logits(starts), patched.plain(starts), atol=1e-6)
+
+
 def test_a_window_costs_no_layer() -> None:
     """Only what the patch reaches is computed: 6 x 6 of 62 x 62 positions behind a 3 x 3 kernel."""
     network, sample = Unseen(nn.ReLU()), torch.randn(1, 2, 64, 64)

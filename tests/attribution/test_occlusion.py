@@ -124,6 +124,29 @@ def test_it_stops_at_once_when_asked_to() -> None:
     assert calls == 61
 
 
+class Counting(nn.Module):
+    """Counts the rows that it is given."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.rows = network, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.rows += len(x)
+        found: Tensor = self.network(x)
+        return found
+
+
+def test_patches_that_change_nothing_cost_nothing_and_are_zero() -> None:
+    network, inputs = Counting(make("plain", 2)), torch.zeros(1, 2, 13, 11)
+    inputs[..., 5, 6] = 1.0
+    found = occlude(network, inputs, 3, 3, baseline="zero", batch_size=1)
+    assert network.rows <= 3  # the image, and the only patch with the dot in it (twice where patches overlap)
+    seen = found.signed[0, 0] != 0
+    assert bool(seen[5, 6])
+    assert int(seen.sum()) <= 9
+
+
 def test_progress_counts_patches() -> None:
     network, inputs = make("plain", 1), inputs_for(1)
     seen: list[float] = []

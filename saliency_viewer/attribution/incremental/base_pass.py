@@ -43,6 +43,11 @@ class BasePass:
             network(given)
         self._of_storage.clear()
 
+    def forget_after(self, calls: int) -> None:
+        """Free the results of all but the first ``calls`` calls: windows end there, as before an unknown operator."""
+        for record in self.records[calls:]:
+            record.values, record.constants = None, ()
+
     def _handle(self, call: Call) -> Any:
         given = list(tensors_in([call.args, call.kwargs]))
         derived = [tensor in self._derived for tensor in given]

@@ -78,7 +78,9 @@ class PatchedNetwork:
         if not bool(difference <= _TOLERANCE * span) or self.part > _WORTH:
             _LOG.debug("occlusion without windows: difference %g, part %.2f", float(difference), self.part)
             self._base = None
-        return self._base is not None
+            return False
+        self._base.forget_after(trial.windowed_calls)
+        return True
 
     def logits(self, starts: Sequence[Start]) -> Tensor:
         """(B, outputs) for patches at ``starts``."""

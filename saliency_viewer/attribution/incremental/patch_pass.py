@@ -21,11 +21,15 @@ class UnexpectedError(Exception):
 
 
 class PatchPass:
-    """Runs the network on windows of its input; ``computed`` and ``plain`` count elements with and without windows."""
+    """Runs the network on windows of its input.
+
+    ``computed`` and ``plain`` count the elements of all results, with windows and without.
+    """
 
     def __init__(self, base: BasePass) -> None:
         self.computed = 0
         self.plain = 0
+        self.windowed_calls = 0  # from here on whole layers flow
         self._base = base
         self._next = 0
         self._rows = 0
@@ -52,6 +56,7 @@ class PatchPass:
         self.plain += elements
         windowed = isinstance(result, Token) and isinstance(result.state, Windows)
         self.computed += result.state.data.numel() if windowed else elements
+        self.windowed_calls = self._next if windowed else self.windowed_calls
         return result
 
     def _record(self, call: Call) -> Record:
