@@ -12,7 +12,7 @@ from torch import Tensor
 Start = tuple[int, ...]
 Size = tuple[int, ...]
 
-# Above this part of a layer's positions the whole layer is cheaper than its window (see benchmarks/occlusion.py).
+# Above this part of a layer's positions cutting and pasting costs what a smaller convolution saves; flat around it.
 LARGEST_PART = 0.5
 
 
