@@ -25,6 +25,7 @@ from saliency_viewer.attribution import METHODS, Result, explain
 
 TARGET = 1
 AT_POINT = ("gradient", "input-x-gradient", "grad-cam", "grad-cam-plus-plus", "hires-cam", "respond-cam")
+PATCH = 32  # edge and distance of occlusion's patches
 STEPS, SAMPLES = 4, 4  # of the streams: agreement needs few, and large networks take their time
 
 
@@ -113,11 +114,25 @@ def _captum_product(network: nn.Module, x: Tensor, _layer: Any) -> Tensor:
 def _captum_path(network: nn.Module, x: Tensor, _layer: Any) -> Tensor:
     from captum.attr import IntegratedGradients
 
-    start = x.flatten(2).amin(2).reshape(*x.shape[:2], *[1] * (x.ndim - 2)).expand_as(x)
     found: Tensor = IntegratedGradients(network).attribute(
-        x.clone(), start, target=TARGET, n_steps=STEPS, method="gausslegendre", internal_batch_size=1
+        x.clone(), _minimum(x), target=TARGET, n_steps=STEPS, method="gausslegendre", internal_batch_size=1
     )
     return found
+
+
+def _captum_occlusion(network: nn.Module, x: Tensor, _layer: Any) -> Tensor:
+    from captum.attr import Occlusion
+
+    channels, axes = x.shape[1], x.ndim - 2
+    found: Tensor = Occlusion(network).attribute(
+        x.clone(), (channels, *[PATCH] * axes), (channels, *[PATCH] * axes), _minimum(x), target=TARGET
+    )
+    return found / channels  # captum gives the whole change to every channel
+
+
+def _minimum(x: Tensor) -> Tensor:
+    """The engine's default baseline."""
+    return x.flatten(2).amin(2).reshape(*x.shape[:2], *[1] * (x.ndim - 2)).expand_as(x)
 
 
 def _captum_guided(network: nn.Module, x: Tensor, _layer: Any) -> Tensor:
@@ -175,6 +190,7 @@ PEERS: dict[str, tuple[str, Callable[[nn.Module, Tensor, Any], Tensor]]] = {
     "input-x-gradient": ("captum", _captum_product),
     "integrated-gradients": ("captum", _captum_path),
     "guided-backprop": ("captum", _captum_guided),
+    "occlusion": ("captum", _captum_occlusion),
     "grad-cam": ("grad-cam", _cam_formula("GradCAM")),
     "grad-cam-plus-plus": ("grad-cam", _cam_formula("GradCAMPlusPlus")),
     "hires-cam": ("grad-cam", _cam_formula("HiResCAM")),
@@ -184,6 +200,7 @@ PEERS: dict[str, tuple[str, Callable[[nn.Module, Tensor, Any], Tensor]]] = {
 _EPSILON = "(grad-cam adds 1e-6 to a smaller number)"
 KNOWN = {
     **{("grad-cam-plus-plus", name): _EPSILON for name in CASES if name != "DenseNet-121"},
+    ("occlusion", "Inception-v3"): "captum cuts the last patches, ours move inside",
     ("guided-backprop", "DenseNet-121"): "captum misses the functional ReLU",
     ("guided-backprop", "Inception-v3"): "captum misses the functional ReLUs: plain gradient",
     ("guided-backprop", "EfficientNet-B0"): "captum gives the plain gradient, unmarked (SiLU)",
@@ -200,7 +217,11 @@ def difference(ours: Tensor, theirs: Tensor) -> float:
 def compare(name: str, case: Case) -> list[tuple[str, ...]]:
     """The table's rows of one network."""
     network, x = calibrated(case)
-    parameters = {"integrated-gradients": {"steps": STEPS}, "smooth-grad": {"samples": SAMPLES}}
+    parameters = {
+        "integrated-gradients": {"steps": STEPS},
+        "smooth-grad": {"samples": SAMPLES},
+        "occlusion": {"size": PATCH, "stride": PATCH},
+    }
     results = explain(
         network, x, [m.id for m in METHODS], TARGET, parameters=parameters, skip_undefined=True, batch_size=1
     )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from saliency_viewer.attribution.baselines import DEFAULT_BASELINE, make_baseline
 from saliency_viewer.attribution.gathering import Gathering
 from saliency_viewer.attribution.methods import Method, method, method_parameters
-from saliency_viewer.attribution.needs import BaselineScore, LayerEvidence
+from saliency_viewer.attribution.needs import BaselineScore, LayerEvidence, Multipliers, OccludedScores, RandomMasks
 from saliency_viewer.attribution.network_state import borrowed, full_precision, working_inputs
 from saliency_viewer.attribution.results import Result, Results
 from saliency_viewer.attribution.score import Score
@@ -168,6 +168,12 @@ def _uses_layer(found: Method, parameters: Any) -> bool:
     return found.capabilities.needs_layer or LayerEvidence() in found.needs(parameters)
 
 
+def _uses_baseline(found: Method, parameters: Any) -> bool:
+    wanted = found.needs(parameters)
+    filled = any(isinstance(need, RandomMasks) and need.fill == "baseline" for need in wanted)
+    return filled or any(isinstance(need, (BaselineScore, OccludedScores, Multipliers)) for need in wanted)
+
+
 def _out(values: Tensor) -> Tensor:
     return values.detach().float().cpu()
 
@@ -181,7 +187,7 @@ def _provenance(
         target=",".join(map(str, dict.fromkeys(gathering.score.indices))),
         seed=seed,
         layer=gathering.layer_name if _uses_layer(found, parameters) else None,
-        baseline=gathering.baseline_name if BaselineScore() in found.needs(parameters) else None,
+        baseline=gathering.baseline_name if _uses_baseline(found, parameters) else None,
         device=str(gathering.inputs.device),
         threads=torch.get_num_threads(),
         batch_size=gathering.chunks.size,

@@ -22,6 +22,14 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
+class Occluded:
+    """``boxes`` (K, axes, 2): each patch's first and behind-last indices. ``changes`` (N, K): f(x) - f(patched)."""
+
+    boxes: Tensor
+    changes: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """All that was computed for one method.
 

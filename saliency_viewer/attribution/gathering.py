@@ -19,6 +19,7 @@ from saliency_viewer.attribution.needs import HeadWeights, LayerEvidence, Need, 
 from saliency_viewer.attribution.passes import Passes
 from saliency_viewer.attribution.paths import blur_path, guided_path
 from saliency_viewer.attribution.point import PointResult, PointWish, at_point
+from saliency_viewer.attribution.occluding import occluded_scores
 from saliency_viewer.attribution.score import Score
 from saliency_viewer.attribution.streams import noisy_gradients, noisy_paths, path_gradients, random_path_gradients
 from saliency_viewer.errors import UserError
@@ -215,6 +216,7 @@ _GATHERERS: dict[type, Callable[[Any, Gathering], Any]] = {
     needs.ChannelScores: channel_scores,
     needs.ChannelAblation: channel_ablation,
     needs.Multipliers: multipliers,
+    needs.OccludedScores: occluded_scores,
     needs.RulePass: _ruled,
     needs.LibraryFullGrad: full_grad,
 }

@@ -197,6 +197,18 @@ class LibraryFullGrad(_OnePass):
     """FullGrad by the pytorch-grad-cam library. Evidence: (N, 1, rows, columns)."""
 
 
+@dataclass(frozen=True)
+class OccludedScores(_OnePass):
+    """How much the score falls for each patch of the input that is replaced by the baseline's values.
+
+    Patches of ``size`` positions along each spatial axis, one every ``stride`` (at most ``size``). Evidence:
+    :class:`~.evidence.Occluded`. How many patches there are is known with the image.
+    """
+
+    size: int
+    stride: int
+
+
 Need = (
     PointGradient
     | LayerEvidence
@@ -213,5 +225,6 @@ Need = (
     | Multipliers
     | BaselineScore
     | RulePass
+    | OccludedScores
     | LibraryFullGrad
 )

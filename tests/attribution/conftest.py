@@ -197,4 +197,5 @@ def few() -> dict[str, dict[str, Any]]:
         "guided-ig": {"steps": 6, "distance": 0.1},
         "xrai": {"steps": 4},
         "rise": {"samples": 12},
+        "occlusion": {"size": 6, "stride": 5},
     }

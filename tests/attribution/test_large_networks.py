@@ -58,7 +58,7 @@ def calibrated(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[
 def case(request: pytest.FixtureRequest) -> tuple[Row, nn.Module, Tensor, Results]:
     row = NETWORKS[request.param]
     network, inputs = calibrated(row[0], row[1])
-    few = {"smooth-grad": {"samples": 2}, "integrated-gradients": {"steps": 2}}
+    few = {"smooth-grad": {"samples": 2}, "integrated-gradients": {"steps": 2}, "occlusion": {"size": 48, "stride": 48}}
     with torch.no_grad():
         before = network(inputs)
     results = explain(network, inputs, [m.id for m in METHODS], 1, parameters=few, skip_undefined=True)

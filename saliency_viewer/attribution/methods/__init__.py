@@ -26,6 +26,7 @@ from saliency_viewer.attribution.methods.layer_grad_cam import LayerGradCAM
 from saliency_viewer.attribution.methods.library_cams import FEM, KPCACAM, EigenGradCAM, FullGrad, GradCAMElementWise
 from saliency_viewer.attribution.methods.lrp_epsilon_plus import LRPEpsilonPlus
 from saliency_viewer.attribution.methods.noise_tunnel_ig import NoiseTunnelIG
+from saliency_viewer.attribution.methods.occlusion import Occlusion
 from saliency_viewer.attribution.methods.respond_cam import RespondCAM
 from saliency_viewer.attribution.methods.rise import RISE
 from saliency_viewer.attribution.methods.saliency_tubes import SaliencyTubes
@@ -70,6 +71,7 @@ METHODS: tuple[Method, ...] = (
     GuidedBackprop(),
     GuidedGradCAM(),
     LRPEpsilonPlus(),
+    Occlusion(),
     RISE(),
     EigenGradCAM(),
     KPCACAM(),
