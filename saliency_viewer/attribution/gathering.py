@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saliency_viewer.attribution.chunks import Chunker
 from saliency_viewer.attribution.evidence import Evidence, Layer
+from saliency_viewer.attribution.input_range import DEFAULT_NOTE, default_range
 from saliency_viewer.attribution.needs import (
     BaselineScore,
     HeadWeights,
@@ -50,6 +51,8 @@ class Gathering:
         self.chunks = Chunker(max(1, batch_size))
         self.layer_name: str | None = layer
         self.baseline_name = ""
+        self.input_range: tuple[Tensor, Tensor] = default_range(inputs)
+        self.range_note = DEFAULT_NOTE
         self.logits: Tensor = inputs.new_zeros((0, 0))
         self._network = network
         self._baseline = baseline
@@ -157,7 +160,8 @@ class Gathering:
         logits: list[Tensor] = []
 
         def work(start: int, stop: int) -> None:
-            result = self._passes.ruled(self.inputs[start:stop], range(start, stop), need.rules, need.start == "score")
+            low, high = (bound[start:stop] for bound in self.input_range)
+            result = self._passes.ruled(self.inputs[start:stop], range(start, stop), need, (low, high))
             values.append(result.values)
             scores.append(result.score)
             logits.append(result.logits)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency_viewer.attribution.head import HeadWatch
+from saliency_viewer.attribution.needs import RulePass
 from saliency_viewer.attribution.operators import Call, OperatorMode
 from saliency_viewer.attribution.rules import RULE_SETS
 from saliency_viewer.attribution.score import Score, logits_of
@@ -121,23 +122,29 @@ class Passes:
             head_refused=head_refused,
         )
 
-    def ruled(self, inputs: Tensor, rows: Sequence[int], rules: str, from_score: bool) -> RuleResult:
-        """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning."""
+    def ruled(self, inputs: Tensor, rows: Sequence[int], need: RulePass, bounds: tuple[Tensor, Tensor]) -> RuleResult:
+        """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning.
+
+        ``bounds`` are the inputs' smallest and largest possible values, which broadcast to them.
+        """
         if any(isinstance(module, torch.jit.ScriptModule) for module in self.network.modules()):
             raise NotDefinedHere(
                 "Backward rules cannot see inside a TorchScript network.",
                 "Load the original network with its state dict, or choose a gradient method.",
             )
         leaf, given = _leaf(inputs)
-        rule_set = RULE_SETS[rules]()
+        rule_set = RULE_SETS[need.rules](**dict(need.options))
+        rule_set.begin(given, *bounds)
         with torch.enable_grad():
             with OperatorMode(self.check, handle=rule_set, backward=self.polled):
                 logits = logits_of(self.network(given), len(rows))
             rule_set.finish(logits)
             selected = self.score.select(logits, rows)
             score = self.score.value(selected)
-        # Relevance starts at the raw output with the score's own value, so that its sign is kept.
-        end, start = (selected, score.detach()) if from_score else (score, torch.ones_like(score))
+        # Relevance starts at the raw output with the score's own value or sign, so that the sign is kept.
+        starts = {"one": torch.ones_like(score), "score": score.detach()}
+        start = starts.get(need.start, torch.full_like(score, self.score.sign))
+        end = score if need.start == "one" else selected
         (values,) = _gradients(end, [leaf], start)
         return RuleResult(values, score.detach(), logits.detach(), rule_set.intercepted, rule_set.executed)
 

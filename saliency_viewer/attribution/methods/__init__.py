@@ -6,6 +6,8 @@ import difflib
 from typing import Any
 
 from saliency_viewer.attribution.methods.base import Capabilities, Method, NoParameters, Reduced
+from saliency_viewer.attribution.methods.deconvnet import DeconvNet
+from saliency_viewer.attribution.methods.excitation_backprop import ExcitationBackprop
 from saliency_viewer.attribution.methods.grad_cam import GradCAM
 from saliency_viewer.attribution.methods.grad_cam_plus_plus import GradCAMPlusPlus
 from saliency_viewer.attribution.methods.gradient import Gradient
@@ -14,7 +16,11 @@ from saliency_viewer.attribution.methods.guided_grad_cam import GuidedGradCAM
 from saliency_viewer.attribution.methods.hires_cam import HiResCAM
 from saliency_viewer.attribution.methods.input_x_gradient import InputXGradient
 from saliency_viewer.attribution.methods.integrated_gradients import IntegratedGradients
+from saliency_viewer.attribution.methods.lrp_epsilon_alpha2_beta1 import LRPEpsilonAlpha2Beta1
+from saliency_viewer.attribution.methods.lrp_epsilon_alpha2_beta1_flat import LRPEpsilonAlpha2Beta1Flat
+from saliency_viewer.attribution.methods.lrp_epsilon_gamma_box import LRPEpsilonGammaBox
 from saliency_viewer.attribution.methods.lrp_epsilon_plus import LRPEpsilonPlus
+from saliency_viewer.attribution.methods.lrp_epsilon_plus_flat import LRPEpsilonPlusFlat
 from saliency_viewer.attribution.methods.respond_cam import RespondCAM
 from saliency_viewer.attribution.methods.saliency_tubes import SaliencyTubes
 from saliency_viewer.attribution.methods.smooth_grad import SmoothGrad
@@ -35,7 +41,13 @@ METHODS: tuple[Method, ...] = (
     IntegratedGradients(),
     GuidedBackprop(),
     GuidedGradCAM(),
+    DeconvNet(),
+    ExcitationBackprop(),
     LRPEpsilonPlus(),
+    LRPEpsilonPlusFlat(),
+    LRPEpsilonAlpha2Beta1(),
+    LRPEpsilonAlpha2Beta1Flat(),
+    LRPEpsilonGammaBox(),
 )
 
 
