@@ -18,12 +18,21 @@ _BLUR_REACH = 3.0  # standard deviations after which the kernel is cut
 
 def _minimum(prepared: Prepared) -> Tensor:
     """What the darkest representable image becomes: air in a CT, black in a photograph."""
+    return _of_channels(prepared.darkest, prepared.inputs).expand_as(prepared.inputs).clone()
+
+
+def value_range(prepared: Prepared) -> tuple[Tensor, Tensor]:
+    """(1, C, 1, ...) smallest and largest possible value of ``prepared.inputs``, also where a step inverts."""
+    pairs = list(zip(prepared.darkest, prepared.brightest, strict=True))
+    low, high = tuple(map(min, pairs)), tuple(map(max, pairs))
+    return _of_channels(low, prepared.inputs), _of_channels(high, prepared.inputs)
+
+
+def _of_channels(values: tuple[float, ...], inputs: Tensor) -> Tensor:
     import torch
 
-    inputs = prepared.inputs
-    darkest = torch.tensor(prepared.darkest, dtype=inputs.dtype, device=inputs.device)
-    shape = (1, -1, *[1] * (inputs.ndim - 2))
-    return darkest.reshape(shape).expand_as(inputs).clone()
+    one_each = torch.tensor(values, dtype=inputs.dtype, device=inputs.device)
+    return one_each.reshape(1, -1, *[1] * (inputs.ndim - 2))
 
 
 def _zero(prepared: Prepared) -> Tensor:

@@ -21,7 +21,7 @@ class LRPParameters:
         1e-6,
         label="Epsilon",
         help="Added to the outputs of linear layers before relevance is divided by them; more gives sparser maps.",
-        minimum=0.0,
+        minimum=1e-12,
         maximum=10.0,
         advanced=True,
     )

@@ -13,13 +13,17 @@ from torch.nn import functional
 from saliency_viewer.attribution.operators import Call
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Affine(ABC):
-    """Weight (L, ...) and bias (L,) of a layer; ``nonnegative``: its inputs are known not to be negative."""
+    """Weight (L, ...) and bias (L,) of a layer; ``nonnegative``: its inputs are known not to be negative.
+
+    ``scale`` (L,), when given, is yet to be multiplied into the weight.
+    """
 
     weight: Tensor
     bias: Tensor | None
     nonnegative: bool
+    scale: Tensor | None = None
 
     @abstractmethod
     def run(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -31,19 +35,34 @@ class Affine(ABC):
 
     def folded(self, scale: Tensor, shift: Tensor) -> Self:
         """The layer whose output is ``scale * output + shift``, per channel."""
-        weight = self.weight * scale.reshape(-1, *[1] * (self.weight.ndim - 1))
         bias = shift if self.bias is None else self.bias * scale + shift
-        return replace(self, weight=weight, bias=bias)
+        return replace(self, scale=scale, bias=bias)
+
+    def weights(self) -> Tensor:
+        """The weight with its scale. Made anew when asked for: copies of all weights would fill the memory."""
+        if self.scale is None:
+            return self.weight
+        return self.weight * self.scale.reshape(-1, *[1] * (self.weight.ndim - 1))
+
+    def raising(self) -> Tensor:
+        """The positive weights, zero elsewhere."""
+        weight = self.weights()
+        return weight.clamp(min=0) if weight is self.weight else weight.clamp_(min=0)
+
+    def lowering(self) -> Tensor:
+        """The negative weights, zero elsewhere."""
+        weight = self.weights()
+        return weight.clamp(max=0) if weight is self.weight else weight.clamp_(max=0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Linear(Affine):
     """Inputs (N, ..., K), weight (L, K)."""
 
     @classmethod
     def of(cls, call: Call, nonnegative: bool) -> Linear:
         """Read a call of linear."""
-        return cls(call.argument(1, "weight"), call.argument(2, "bias"), nonnegative)
+        return cls(weight=call.argument(1, "weight"), bias=call.argument(2, "bias"), nonnegative=nonnegative)
 
     def run(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The layer with another weight and bias."""

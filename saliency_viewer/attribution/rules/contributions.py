@@ -20,8 +20,7 @@ class Contributions:
 
     def _weight(self, raising: bool) -> Tensor:
         if raising not in self._weights:
-            weight = self._layer.weight
-            self._weights[raising] = weight.clamp(min=0) if raising else weight.clamp(max=0)
+            self._weights[raising] = self._layer.raising() if raising else self._layer.lowering()
         return self._weights[raising]
 
     def positive(self) -> Tensor:

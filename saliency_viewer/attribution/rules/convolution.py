@@ -13,7 +13,7 @@ from saliency_viewer.attribution.rules.affine import Affine
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Convolution(Affine):
     """Inputs (N, K, *spatial), weight (L, K / groups, *kernel), bias (L,), and the geometry."""
 
@@ -31,7 +31,15 @@ class Convolution(Affine):
         padding = _padding(call.argument(4, "padding", 0), weight.shape[2:], dilation)
         stride = _each(call.argument(3, "stride", 1), axes)
         bias, groups = call.argument(2, "bias"), call.argument(6, "groups", 1)
-        return cls(weight, bias, nonnegative, stride, padding, dilation, groups)
+        return cls(
+            weight=weight,
+            bias=bias,
+            nonnegative=nonnegative,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
 
     def run(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution with another weight and bias."""

@@ -30,7 +30,8 @@ class Facts(Generic[Fact]):
     def get(self, tensor: Any) -> Fact | None:
         """The fact about the tensor's present values, None when there is none."""
         found = self._known.get(id(tensor))
-        if found is None or found[0]() is not tensor or tensor._version != found[1]:
+        alive = None if found is None else found[0]()
+        if found is None or alive is None or alive is not tensor or alive._version != found[1]:
             return None
         return found[2]
 

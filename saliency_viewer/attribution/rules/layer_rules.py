@@ -44,10 +44,10 @@ class Epsilon(LayerRule):
 
     def share(self, layer: Affine, relevance: Tensor, inputs: Tensor) -> Tensor:
         """The bias takes its part and passes it to nobody."""
-        return self._in_proportion(layer, relevance, inputs, layer.run(inputs, layer.weight, layer.bias))
+        return self._in_proportion(layer, relevance, inputs, layer.run(inputs, layer.weights(), layer.bias))
 
     def _in_proportion(self, layer: Affine, relevance: Tensor, inputs: Tensor, total: Tensor) -> Tensor:
-        return layer.back(relevance / stabilised(total, self.epsilon), inputs, layer.weight).mul_(inputs)
+        return layer.back(relevance / stabilised(total, self.epsilon), inputs, layer.weights()).mul_(inputs)
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,12 @@ class Box(LayerRule):
 
     def share(self, layer: Affine, relevance: Tensor, inputs: Tensor) -> Tensor:
         """Biases cancel."""
-        raising, lowering = layer.weight.clamp(min=0), layer.weight.clamp(max=0)
-        total = layer.run(inputs, layer.weight, None)
+        weights, raising, lowering = layer.weights(), layer.raising(), layer.lowering()
+        total = layer.run(inputs, weights, None)
         total -= layer.run(self.low, raising, None)
         total -= layer.run(self.high, lowering, None)
         ratio = relevance / stabilised(total)
-        shares = layer.back(ratio, inputs, layer.weight).mul_(inputs)
+        shares = layer.back(ratio, inputs, weights).mul_(inputs)
         shares -= layer.back(ratio, inputs, raising).mul_(self.low)
         shares -= layer.back(ratio, inputs, lowering).mul_(self.high)
         return shares

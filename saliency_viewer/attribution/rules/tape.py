@@ -97,13 +97,15 @@ def passed_on(value: Tensor, inputs: Tensor) -> Tensor:
 
 def identity(call: Call, signal: Tensor) -> Tensor:
     """Run an operator whose ``signal``, one of its inputs, receives what the output got."""
+    rewritten = call.in_place and call.input is signal
     with torch.no_grad():
-        if call.in_place and call.input is signal:
+        if rewritten:
             # Values change and the tape does not: what made the old values gets the relevance of the new ones.
             call.run()
             return signal
         value: Tensor = call.run_on_copy()
-    return store(call, passed_on(value, signal))
+    result: Tensor = store(call, passed_on(value, signal))
+    return result
 
 
 def fit(relevance: Tensor, shape: torch.Size) -> Tensor:
