@@ -8,7 +8,7 @@ from torch import Tensor
 from saliency_viewer.errors import UserError
 
 DEFAULT_NOTE = "values possible at the input: between each channel's own smallest and largest in this image"
-GIVEN_NOTE = "values possible at the input: as the caller gave them"
+GIVEN_NOTE = "values possible at the input: as given"
 
 
 def default_range(inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,10 +22,16 @@ def _minimum(prepared: Prepared) -> Tensor:
 
 
 def value_range(prepared: Prepared) -> tuple[Tensor, Tensor]:
-    """(1, C, 1, ...) smallest and largest possible value of ``prepared.inputs``, also where a step inverts."""
-    pairs = list(zip(prepared.darkest, prepared.brightest, strict=True))
-    low, high = tuple(map(min, pairs)), tuple(map(max, pairs))
-    return _of_channels(low, prepared.inputs), _of_channels(high, prepared.inputs)
+    """(N, C, 1, ...) smallest and largest possible value of ``prepared.inputs``, also where a step inverts.
+
+    Padding, and the overshoot of a cubic resize, may lie outside what the encoding can hold; they count.
+    """
+    import torch
+
+    inputs, axes = prepared.inputs, tuple(range(2, prepared.inputs.ndim))
+    ends = [_of_channels(end, inputs) for end in (prepared.darkest, prepared.brightest)]
+    low, high = torch.minimum(*ends), torch.maximum(*ends)
+    return torch.minimum(low, inputs.amin(axes, keepdim=True)), torch.maximum(high, inputs.amax(axes, keepdim=True))
 
 
 def _of_channels(values: tuple[float, ...], inputs: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ class Classifier:
         return make_baseline(name or self.card.explain.baseline, prepared)
 
     def input_range(self, prepared: Prepared) -> tuple[Tensor, Tensor]:
-        """The smallest and the largest value that an input could hold, each (1, C, 1, ...).
+        """The smallest and the largest value that an input could hold, each (N, C, 1, ...).
 
         They are what the darkest and the brightest representable values become, in whichever order.
         """

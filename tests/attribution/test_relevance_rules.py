@@ -253,7 +253,7 @@ def test_the_range_is_each_channel_s_own_unless_given_and_the_notes_say_which() 
     assert torch.allclose(own.signed, given.signed, atol=1e-6)
     assert (own.signed - wide.signed).abs().max() > 0.01 * own.signed.abs().max()
     assert any("own smallest and largest" in note for note in own.provenance.notes)
-    assert any("as the caller gave" in note for note in given.provenance.notes)
+    assert any("as given" in note for note in given.provenance.notes)
     plain = explain(network, inputs, "lrp-epsilon-plus", 1)["lrp-epsilon-plus"]
     assert not any("possible at the input" in note for note in plain.provenance.notes)
 
