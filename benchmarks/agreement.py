@@ -144,21 +144,31 @@ def _captum_guided(network: nn.Module, x: Tensor, _layer: Any) -> Tensor:
     return found
 
 
-def _zennit(network: nn.Module, x: Tensor, _layer: Any) -> Tensor:
-    from zennit.attribution import Gradient
-    from zennit.composites import EpsilonPlus
-    from zennit.torchvision import ResNetCanonizer, VGGCanonizer
+def _zennit(composite: str, from_score: bool = True) -> Callable[[nn.Module, Tensor, Any], Tensor]:
+    """A composite of Zennit's by name, started from the logit or from one."""
 
-    kinds = {"ResNet": ResNetCanonizer, "VGG": VGGCanonizer}
-    if type(network).__name__ not in kinds:
-        raise NotImplementedError("zennit has no canonizer for it")
+    def run(network: nn.Module, x: Tensor, _layer: Any) -> Tensor:
+        from zennit import composites
+        from zennit.attribution import Gradient
+        from zennit.torchvision import ResNetCanonizer, VGGCanonizer
 
-    def start(logits: Tensor) -> Tensor:
-        return torch.nn.functional.one_hot(torch.tensor([TARGET]), logits.shape[1]) * logits.detach()
+        kinds = {"ResNet": ResNetCanonizer, "VGG": VGGCanonizer}
+        if type(network).__name__ not in kinds:
+            raise NotImplementedError("zennit has no canonizer for it")
 
-    with Gradient(network, EpsilonPlus(canonizers=[kinds[type(network).__name__]()])) as attributor:
-        found: Tensor = attributor(x.clone(), start)[1]
-    return found
+        def start(logits: Tensor) -> Tensor:
+            chosen = torch.nn.functional.one_hot(torch.tensor([TARGET]), logits.shape[1]).to(logits)
+            return chosen * logits.detach() if from_score else chosen
+
+        bounds = {}
+        if composite == "EpsilonGammaBox":
+            bounds = {end: getattr(x, reduce)((2, 3), True) for end, reduce in (("low", "amin"), ("high", "amax"))}
+        made = getattr(composites, composite)(canonizers=[kinds[type(network).__name__]()], **bounds)
+        with Gradient(network, made) as attributor:
+            found: Tensor = attributor(x.clone(), start)[1]
+        return found
+
+    return run
 
 
 def _cam_formula(kind: str) -> Callable[[nn.Module, Tensor, Any], Tensor]:
@@ -194,7 +204,13 @@ PEERS: dict[str, tuple[str, Callable[[nn.Module, Tensor, Any], Tensor]]] = {
     "grad-cam": ("grad-cam", _cam_formula("GradCAM")),
     "grad-cam-plus-plus": ("grad-cam", _cam_formula("GradCAMPlusPlus")),
     "hires-cam": ("grad-cam", _cam_formula("HiResCAM")),
-    "lrp-epsilon-plus": ("zennit", _zennit),
+    "deconvnet": ("zennit", _zennit("DeconvNet", from_score=False)),
+    "excitation-backprop": ("zennit", _zennit("ExcitationBackprop", from_score=False)),
+    "lrp-epsilon-plus": ("zennit", _zennit("EpsilonPlus")),
+    "lrp-epsilon-plus-flat": ("zennit", _zennit("EpsilonPlusFlat")),
+    "lrp-epsilon-alpha2-beta1": ("zennit", _zennit("EpsilonAlpha2Beta1")),
+    "lrp-epsilon-alpha2-beta1-flat": ("zennit", _zennit("EpsilonAlpha2Beta1Flat")),
+    "lrp-epsilon-gamma-box": ("zennit", _zennit("EpsilonGammaBox")),
 }
 # Differences that are the peer's, with what it does.
 _EPSILON = "(grad-cam adds 1e-6 to a smaller number)"
@@ -246,7 +262,7 @@ def _peer(name: str, case: Case, method: str, result: Result | None, network: nn
     note = KNOWN.get((method, name), "")
     if result is None:
         return library, note
-    if method == "lrp-epsilon-plus":
+    if library == "zennit":
         # Sums that cancel magnify the rounding of float32 in both; the rule itself shows in double precision. Zennit
         # leaves a factor 1 / sqrt(1 + eps) behind each merged batch norm, 4e-3 on ResNet-50: eps moves to the variance.
         network, x = network.double(), x.double()

@@ -72,7 +72,9 @@ def _masked_scores(masks: Tensor, row: int, run: Gathering) -> Tensor:
 
 def _stretched(masks: Tensor) -> Tensor:
     """To 0..1 again, since the enlarged mask does not reach its coarse peak."""
-    low, high = (bound.reshape(-1, *[1] * (masks.ndim - 1)) for bound in (masks.flatten(1).amin(1), masks.flatten(1).amax(1)))
+    low, high = (
+        bound.reshape(-1, *[1] * (masks.ndim - 1)) for bound in (masks.flatten(1).amin(1), masks.flatten(1).amax(1))
+    )
     return (masks - low) / (high - low).masked_fill(high <= low, 1.0)
 
 
@@ -92,7 +94,7 @@ def _clustered(masks: Tensor, clusters: int, seed: int) -> tuple[Tensor, Tensor]
 
 
 def channel_ablation(need: ChannelAblation, run: Gathering) -> Tensor:
-    """f with each channel of the layer at zero, (N, K): only the operators behind the layer run again."""
+    """F with each channel of the layer at zero, (N, K): only the operators behind the layer run again."""
     found = []
     for row in range(len(run.inputs)):
         substitution = Substitution(run.passes, run.inputs[row : row + 1], row)

@@ -73,13 +73,17 @@ def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_lay
         score = passes.score.value(selected)
     start_score = passes.score.value(start_out)
     found = None if layers is None else layers.find(score)
-    (slopes,) = gradients(selected, [leaf if found is None else found.tensor], _start(selected, score, start_out, start_score))
+    (slopes,) = gradients(
+        selected, [leaf if found is None else found.tensor], _start(selected, score, start_out, start_score)
+    )
     if found is None or start_layer is None:
         contributions = slopes * (inputs - baseline)
     else:
         contributions = found.form.maps(slopes * (found.tensor.detach() - start_layer.tensor))
     lifted = Lifted(contributions, start_score)
-    return _Part(lifted, score.detach(), logits.detach(), (rules.intercepted, rules.executed), found.name if found else "")
+    return _Part(
+        lifted, score.detach(), logits.detach(), (rules.intercepted, rules.executed), found.name if found else ""
+    )
 
 
 def _reference_pass(
@@ -114,7 +118,7 @@ def _run(passes: Passes, given: Tensor, rules: Rescale, layers: LayerWatch | Non
 
 
 def _start(selected: Tensor, score: Tensor, start_selected: Tensor, start_score: Tensor) -> Tensor:
-    """delta f / delta output: the score may be the log-odds of a probability."""
+    """Delta f / delta output: the score may be the log-odds of a probability."""
     (slope,) = torch.autograd.grad(score.sum(), selected, retain_graph=True)
     difference = selected.detach() - start_selected
     quotient = (score.detach() - start_score) / difference

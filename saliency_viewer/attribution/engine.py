@@ -12,8 +12,16 @@ from torch import Tensor, nn
 
 from saliency_viewer.attribution.baselines import DEFAULT_BASELINE, make_baseline
 from saliency_viewer.attribution.gathering import Gathering
+from saliency_viewer.attribution.input_range import GIVEN_NOTE, given_range
 from saliency_viewer.attribution.methods import Method, method, method_parameters
-from saliency_viewer.attribution.needs import BaselineScore, LayerEvidence, Multipliers, OccludedScores, RandomMasks
+from saliency_viewer.attribution.needs import (
+    BaselineScore,
+    LayerEvidence,
+    Multipliers,
+    OccludedScores,
+    RandomMasks,
+    RulePass,
+)
 from saliency_viewer.attribution.network_state import borrowed, full_precision, working_inputs
 from saliency_viewer.attribution.results import Result, Results
 from saliency_viewer.attribution.score import Score
@@ -41,6 +49,7 @@ def explain(
     memory_budget: int | None = None,
     batch_size: int | None = None,
     skip_undefined: bool = False,
+    input_range: tuple[float | Tensor, float | Tensor] | None = None,
 ) -> Results:
     """Attribution maps of a torch network by any of :data:`METHODS`.
 
@@ -68,6 +77,10 @@ def explain(
         Bytes and rows that one chunk may take; chunks are halved when memory runs out.
     skip_undefined:
         Put methods that have no meaning for this network into ``Results.undefined`` instead of raising.
+    input_range:
+        Smallest and largest possible preprocessed value, for the rule at the input of ``lrp-epsilon-gamma-box``:
+        scalars, or tensors that broadcast to ``inputs``. By default each channel's own smallest and largest value in
+        this input, which the provenance's notes say.
 
     Raises
     ------
@@ -88,6 +101,8 @@ def explain(
         score = Score.of(target, len(prepared))
         gathering = Gathering(network, prepared, start, score, layer, seed, context, batch_size or DEFAULT_BATCH)
         gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
+        if input_range is not None:
+            gathering.input_range, gathering.range_note = given_range(input_range, prepared), GIVEN_NOTE
         gathering.plan([need for key, found in chosen.items() for need in found.needs(settings[key])], memory_budget)
         results = Results()
         for key, found in chosen.items():
@@ -181,6 +196,7 @@ def _out(values: Tensor) -> Tensor:
 def _provenance(
     found: Method, parameters: Any, gathering: Gathering, seed: int, started: float, validity: Validity
 ) -> Provenance:
+    bounded = any(isinstance(need, RulePass) and need.bounded for need in found.needs(parameters))
     return Provenance(
         method=found.id,
         parameters=dataclasses.asdict(parameters),
@@ -193,5 +209,5 @@ def _provenance(
         batch_size=gathering.chunks.size,
         seconds=time.perf_counter() - started,
         versions={"torch": str(torch.__version__)},
-        notes=(validity.text,) if validity.text else (),
+        notes=tuple(note for note in (validity.text, gathering.range_note if bounded else "") if note),
     )

@@ -13,13 +13,14 @@ from saliency_viewer.attribution.channels import channel_ablation, channel_score
 from saliency_viewer.attribution.chunks import Chunker
 from saliency_viewer.attribution.deep_lift import multipliers
 from saliency_viewer.attribution.evidence import Evidence, Layer
+from saliency_viewer.attribution.input_range import DEFAULT_NOTE, default_range
 from saliency_viewer.attribution.library import full_grad
 from saliency_viewer.attribution.masks import random_masks
 from saliency_viewer.attribution.needs import HeadWeights, LayerEvidence, Need, PointGradient, RulePass
+from saliency_viewer.attribution.occluding import occluded_scores
 from saliency_viewer.attribution.passes import Passes
 from saliency_viewer.attribution.paths import blur_path, guided_path
 from saliency_viewer.attribution.point import PointResult, PointWish, at_point
-from saliency_viewer.attribution.occluding import occluded_scores
 from saliency_viewer.attribution.score import Score
 from saliency_viewer.attribution.streams import noisy_gradients, noisy_paths, path_gradients, random_path_gradients
 from saliency_viewer.errors import UserError
@@ -53,6 +54,8 @@ class Gathering:
         self.passes = Passes(network, score, context.check, layer, polled=context.cancel is not None)
         self.layer_name: str | None = layer
         self.baseline_name = ""
+        self.input_range: tuple[Tensor, Tensor] = default_range(inputs)
+        self.range_note = DEFAULT_NOTE
         self.logits: Tensor = inputs.new_zeros((0, 0))
         self.counts: dict[Need, tuple[int, int]] = {}
         self._context = context
@@ -108,7 +111,7 @@ class Gathering:
         return self._found[need]
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """f at other inputs, one for each sample: (N,)."""
+        """F at other inputs, one for each sample: (N,)."""
         return self._forward(inputs)[0]
 
     def remember_score(self, score: Tensor, logits: Tensor) -> None:
@@ -188,7 +191,8 @@ def _ruled(need: RulePass, run: Gathering) -> Tensor:
     logits: list[Tensor] = []
 
     def work(start: int, stop: int) -> None:
-        result = run.passes.ruled(run.inputs[start:stop], range(start, stop), need.rules, need.start == "score")
+        low, high = (bound[start:stop] for bound in run.input_range)
+        result = run.passes.ruled(run.inputs[start:stop], range(start, stop), need, (low, high))
         values.append(result.values)
         scores.append(result.score)
         logits.append(result.logits)

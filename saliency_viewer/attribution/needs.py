@@ -177,11 +177,15 @@ class BaselineScore(_OnePass):
 class RulePass(_OnePass):
     """A backward pass in which a rule set replaces the operators' own backward. Evidence: (N, C, *spatial).
 
-    ``start`` is what the pass begins with at the score: ``one`` as for a gradient, or the ``score`` itself.
+    ``start`` is what the pass begins with: ``one`` at the score, as for a gradient, or at the network's raw output the
+    ``score`` itself or the ``sign`` of the target. ``options`` are the rule set's own, by name. ``bounded``: the rules
+    use the smallest and largest possible value of the input.
     """
 
     rules: str
-    start: Literal["one", "score"] = "one"
+    start: Literal["one", "score", "sign"] = "one"
+    options: tuple[tuple[str, float], ...] = ()
+    bounded: bool = False
 
 
 @dataclass(frozen=True)

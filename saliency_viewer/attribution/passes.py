@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency_viewer.attribution.lean import LeanOperators, Observer, StridedStem
+from saliency_viewer.attribution.needs import RulePass
 from saliency_viewer.attribution.operators import Call, OperatorMode
 from saliency_viewer.attribution.rules import RULE_SETS
 from saliency_viewer.attribution.score import Score, logits_of
@@ -68,19 +69,25 @@ class Passes:
             score = self.score.value(self.score.select(logits, rows))
         return gradients(score.sum(), [leaf])[0]
 
-    def ruled(self, inputs: Tensor, rows: Sequence[int], rules: str, from_score: bool) -> RuleResult:
-        """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning."""
+    def ruled(self, inputs: Tensor, rows: Sequence[int], need: RulePass, bounds: tuple[Tensor, Tensor]) -> RuleResult:
+        """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning.
+
+        ``bounds`` are the inputs' smallest and largest possible values, which broadcast to them.
+        """
         self.refuse_scripts()
         leaf, given = leaf_and_copy(inputs)
-        rule_set = RULE_SETS[rules]()
+        rule_set = RULE_SETS[need.rules](**dict(need.options))
+        rule_set.begin(given, *bounds)
         with torch.enable_grad():
             with self.mode(rule_set):
                 logits = logits_of(self.network(given), len(rows))
             rule_set.finish(logits)
             selected = self.score.select(logits, rows)
             score = self.score.value(selected)
-        # Relevance starts at the raw output with the score's own value, so that its sign is kept.
-        end, start = (selected, score.detach()) if from_score else (score, torch.ones_like(score))
+        # Relevance starts at the raw output with the score's own value or sign, so that the sign is kept.
+        starts = {"one": torch.ones_like(score), "score": score.detach()}
+        start = starts.get(need.start, torch.full_like(score, self.score.sign))
+        end = score if need.start == "one" else selected
         (values,) = gradients(end, [leaf], start)
         return RuleResult(values, score.detach(), logits.detach(), rule_set.intercepted, rule_set.executed)
 

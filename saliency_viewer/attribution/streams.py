@@ -58,7 +58,9 @@ def noisy_gradients(need: NoisyGradients, run: Gathering) -> Moments:
     return _sampled(
         need.samples,
         run,
-        lambda rows, numbers: run.inputs[rows] + column(spread[rows], run.inputs) * unit_noise(need, run, rows, numbers),
+        lambda rows, numbers: (
+            run.inputs[rows] + column(spread[rows], run.inputs) * unit_noise(need, run, rows, numbers)
+        ),
     )
 
 

@@ -18,12 +18,27 @@ _BLUR_REACH = 3.0  # standard deviations after which the kernel is cut
 
 def _minimum(prepared: Prepared) -> Tensor:
     """What the darkest representable image becomes: air in a CT, black in a photograph."""
+    return _of_channels(prepared.darkest, prepared.inputs).expand_as(prepared.inputs).clone()
+
+
+def value_range(prepared: Prepared) -> tuple[Tensor, Tensor]:
+    """(N, C, 1, ...) smallest and largest possible value of ``prepared.inputs``, also where a step inverts.
+
+    Padding, and the overshoot of a cubic resize, may lie outside what the encoding can hold; they count.
+    """
     import torch
 
-    inputs = prepared.inputs
-    darkest = torch.tensor(prepared.darkest, dtype=inputs.dtype, device=inputs.device)
-    shape = (1, -1, *[1] * (inputs.ndim - 2))
-    return darkest.reshape(shape).expand_as(inputs).clone()
+    inputs, axes = prepared.inputs, tuple(range(2, prepared.inputs.ndim))
+    ends = [_of_channels(end, inputs) for end in (prepared.darkest, prepared.brightest)]
+    low, high = torch.minimum(*ends), torch.maximum(*ends)
+    return torch.minimum(low, inputs.amin(axes, keepdim=True)), torch.maximum(high, inputs.amax(axes, keepdim=True))
+
+
+def _of_channels(values: tuple[float, ...], inputs: Tensor) -> Tensor:
+    import torch
+
+    one_each = torch.tensor(values, dtype=inputs.dtype, device=inputs.device)
+    return one_each.reshape(1, -1, *[1] * (inputs.ndim - 2))
 
 
 def _zero(prepared: Prepared) -> Tensor:

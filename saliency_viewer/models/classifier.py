@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import ModelCard, Prediction, ScoreTarget, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.models import outputs as heads
-from saliency_viewer.models.baselines import make_baseline
+from saliency_viewer.models.baselines import make_baseline, value_range
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.forward import count_outputs, run_network
 from saliency_viewer.models.prepared import Preparation, Prepared, project_map
@@ -102,6 +102,13 @@ class Classifier:
         Raises :class:`UserError` for another name.
         """
         return make_baseline(name or self.card.explain.baseline, prepared)
+
+    def input_range(self, prepared: Prepared) -> tuple[Tensor, Tensor]:
+        """The smallest and the largest value that an input could hold, each (N, C, 1, ...).
+
+        They are what the darkest and the brightest representable values become, in whichever order.
+        """
+        return value_range(prepared)
 
     def project(self, values: Tensor | NDArray[np.float32], prepared: Prepared) -> NDArray[np.float32]:
         """A map (N, 1 or C, *spatial) on the network's grid as (slice, row, column) on the volume's.

@@ -29,8 +29,8 @@ class Prepared:
         Which slices of the volume; empty for 3D.
     shape:
         (slice, row, column) of the volume.
-    darkest:
-        What the darkest representable value becomes, one entry for each channel.
+    darkest, brightest:
+        What the darkest and the brightest representable value become, one entry for each channel.
     """
 
     inputs: Tensor = field(repr=False)
@@ -39,6 +39,7 @@ class Prepared:
     chain: SpatialChain
     layout: str
     darkest: tuple[float, ...]
+    brightest: tuple[float, ...]
 
 
 class Preparation:
@@ -53,7 +54,7 @@ class Preparation:
         self._chain = plan_chain(spec, volume.geometry)
         self._uses_colour = volume.colour is not None and spec.channels == 3 and spec.layout != "2.5d"
         low, high = _interval(volume, self._uses_colour)
-        self._low = low
+        self._low, self._high = low, high
         # Whole volumes are looked at only where a step depends on them: a CT of 400 slices has 400 MB as float32.
         whole = self._modality(range(volume.geometry.shape[0])) if needs_whole_image(spec.intensity) else None
         self._intensity: IntensityChain = fit_steps(spec.intensity, spec.channels, whole, (low, high))
@@ -69,15 +70,20 @@ class Preparation:
             arrays = np.moveaxis(self._planes(slices), 1, 0)
         else:
             arrays = self._neighbourhoods(slices)
-        darkest = np.broadcast_to(self._intensity.of_value(self._low), (spec.channels,))
         return Prepared(
             inputs=torch.from_numpy(np.array(arrays, dtype=np.float32, order="C")).to(device),
             slices=slices,
             shape=self._volume.geometry.shape,
             chain=self._chain,
             layout=spec.layout,
-            darkest=tuple(float(value) for value in darkest),
+            darkest=self._of_value(self._low),
+            brightest=self._of_value(self._high),
         )
+
+    def _of_value(self, value: float) -> tuple[float, ...]:
+        """What one modality value becomes in each channel."""
+        channels = np.broadcast_to(self._intensity.of_value(value), (self._spec.channels,))
+        return tuple(float(entry) for entry in channels)
 
     def _modality(self, slices: range | tuple[int, ...]) -> Values:
         """(channel, slice, row, column) float32; one channel for grey values. What is not finite becomes darkest."""

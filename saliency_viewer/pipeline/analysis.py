@@ -130,6 +130,7 @@ def explain_volume(
         memory_budget=plan.memory_budget,
         batch_size=plan.batch_size,
         skip_undefined=True,
+        input_range=classifier.input_range(prepared),
     )
     maps = tuple(
         _as_map(plan, classifier, volume, prediction, prepared, name, target.name, result)

@@ -184,10 +184,11 @@ def test_grad_cam_plus_plus_of_one_active_pixel(slope: float) -> None:
     assert torch.allclose(found.signed, expected, rtol=1e-5, atol=0)
 
 
-def test_guided_backprop_without_rectifiers_is_the_gradient() -> None:
+@pytest.mark.parametrize("name", ["guided-backprop", "deconvnet"])
+def test_guided_methods_without_rectifiers_are_the_gradient(name: str) -> None:
     network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(3 * 5 * 4, 2))
-    found = explain(network, inputs_for(2), ["guided-backprop", "gradient"], 1)
-    assert torch.allclose(found["guided-backprop"].signed, found["gradient"].signed, atol=1e-7)
+    found = explain(network, inputs_for(2), [name, "gradient"], 1)
+    assert torch.allclose(found[name].signed, found["gradient"].signed, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +196,7 @@ def test_guided_backprop_without_rectifiers_is_the_gradient() -> None:
     [
         (lambda x: functional.relu(x), lambda x: x > 0),
         (lambda x: x.clone().relu_(), lambda x: x > 0),
+        (lambda x: _half_in_place(x.clone()), lambda x: x > 0),
         (lambda x: functional.relu(x.clone(), True), lambda x: x > 0),
         (lambda x: functional.hardtanh(x, min_val=0.0, max_val=0.5), lambda x: (x > 0) & (x < 0.5)),
         (lambda x: functional.relu6(20 * x) / 20, lambda x: (x > 0) & (x < 0.3)),
@@ -205,6 +207,7 @@ def test_guided_backprop_without_rectifiers_is_the_gradient() -> None:
     ids=[
         "function",
         "in-place method",
+        "in-place views",
         "positional in-place",
         "hardtanh keywords",
         "relu6",
@@ -217,10 +220,18 @@ def test_guided_backprop_masks_every_spelling_of_a_rectifier(
     function: Callable[[Tensor], Tensor], derivative: Callable[[Tensor], Tensor]
 ) -> None:
     x = grid()
-    found = explain(Formula(lambda v: LINEAR_WEIGHT * function(v)), x, ["guided-backprop"], 0)["guided-backprop"]
-    expected = LINEAR_WEIGHT.clamp(min=0) * derivative(x)
-    assert torch.allclose(found.signed, expected.float(), atol=1e-6)
-    assert (found.validity.intercepted, found.validity.executed) == (1, 1)
+    formula = Formula(lambda v: LINEAR_WEIGHT * function(v))
+    found = explain(formula, x, ["guided-backprop", "deconvnet"], 0)
+    open_gates = LINEAR_WEIGHT.clamp(min=0)
+    assert torch.allclose(found["guided-backprop"].signed, (open_gates * derivative(x)).float(), atol=1e-6)
+    assert torch.allclose(found["deconvnet"].signed, open_gates.float(), atol=1e-6)
+    for result in found.values():
+        assert result.validity.intercepted == result.validity.executed in (1, 2)
+
+
+def _half_in_place(x: Tensor) -> Tensor:
+    x[..., :2].relu_()
+    return torch.cat([x[..., :2], torch.relu(x[..., 2:])], -1)
 
 
 def test_guided_grad_cam_is_the_product_of_its_parts() -> None:

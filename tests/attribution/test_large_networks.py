@@ -15,7 +15,8 @@ from saliency_viewer.attribution import METHODS, Results, explain
 
 # Build, input shape, activations that run in one forward pass, what is not defined, the layer that CAMs read.
 Row = tuple[Callable[[], nn.Module], tuple[int, ...], int, set[str], str]
-GUIDED = {"guided-backprop", "guided-grad-cam"}
+GUIDED = {"guided-backprop", "guided-grad-cam", "deconvnet"}
+LRP = {found.id for found in METHODS if found.id.startswith("lrp-")}
 TUBES = {"saliency-tubes"}
 SQUARE = (2, 3, 96, 96)
 NETWORKS: dict[str, Row] = {
@@ -81,7 +82,7 @@ def test_every_method_gives_a_finite_map_or_says_why_not(case: tuple[Row, nn.Mod
 @pytest.mark.slow
 def test_the_rules_reach_every_activation_that_runs(case: tuple[Row, nn.Module, Tensor, Results]) -> None:
     (_, _, activations, _, _), _network, _inputs, results = case
-    for name in {"guided-backprop", "lrp-epsilon-plus"} & set(results):
+    for name in ({"guided-backprop", "deconvnet", "excitation-backprop"} | LRP) & set(results):
         validity = results[name].validity
         assert (validity.intercepted, validity.executed) == (activations, activations), name
 
@@ -96,10 +97,12 @@ def test_the_gradient_is_autograd_s_and_relevance_near_the_score_or_marked(
     (expected,) = torch.autograd.grad(exact(leaf)[:, 1].sum(), leaf)
     found = explain(exact, inputs.double(), ["gradient"], 1)["gradient"].signed
     assert torch.allclose(found, expected.float(), rtol=0, atol=1e-6 * float(expected.abs().max()))
-    relevance = results["lrp-epsilon-plus"]
-    total, score = relevance.signed.flatten(1).sum(1), relevance.score
-    near = bool(((total - score).abs() <= 0.05 * score.abs()).all())
-    assert near == (relevance.validity.badge == "verified")
+    for name in LRP | {"excitation-backprop"}:
+        result = results[name]
+        total = result.signed.flatten(1).double().sum(1)
+        whole = result.score if name in LRP else torch.ones_like(result.score)
+        near = bool(((total - whole).abs() <= 0.05 * whole.abs()).all())
+        assert near == (result.validity.badge == "verified"), name
 
 
 @pytest.mark.slow

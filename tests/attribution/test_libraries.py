@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,15 @@ from torch import Tensor, nn
 from torchvision import models
 from zennit.attribution import Gradient
 from zennit.canonizers import SequentialMergeBatchNorm
-from zennit.composites import EpsilonPlus
+from zennit.composites import (
+    DeconvNet,
+    EpsilonAlpha2Beta1,
+    EpsilonAlpha2Beta1Flat,
+    EpsilonGammaBox,
+    EpsilonPlus,
+    EpsilonPlusFlat,
+    ExcitationBackprop,
+)
 from zennit.torchvision import ResNetCanonizer
 
 from saliency_viewer.attribution import explain
@@ -171,7 +180,20 @@ class Louder(nn.Module):
         return x * self.factor
 
 
-def test_lrp_equals_zennit(subject: tuple[str, nn.Module, Tensor]) -> None:
+LOW, HIGH = -4.5, 5.0
+BY_ZENNIT = {
+    "lrp-epsilon-plus": EpsilonPlus,
+    "lrp-epsilon-plus-flat": EpsilonPlusFlat,
+    "lrp-epsilon-alpha2-beta1": EpsilonAlpha2Beta1,
+    "lrp-epsilon-alpha2-beta1-flat": EpsilonAlpha2Beta1Flat,
+    "lrp-epsilon-gamma-box": functools.partial(EpsilonGammaBox, torch.tensor(LOW), torch.tensor(HIGH)),
+    "excitation-backprop": ExcitationBackprop,
+    "deconvnet": DeconvNet,
+}
+
+
+@pytest.mark.parametrize("method", BY_ZENNIT)
+def test_backward_rules_equal_zennit(subject: tuple[str, nn.Module, Tensor], method: str) -> None:
     name, network, inputs = subject
     canonizer = ResNetCanonizer() if name == "resnet18" else SequentialMergeBatchNorm()
     network = copy.deepcopy(network)
@@ -181,13 +203,16 @@ def test_lrp_equals_zennit(subject: tuple[str, nn.Module, Tensor]) -> None:
 
     def start(output: Tensor) -> Tensor:
         chosen = torch.zeros_like(output)
-        chosen[:, TARGET] = output[:, TARGET]
+        chosen[:, TARGET] = output[:, TARGET] if method.startswith("lrp") else 1.0
         return chosen
 
-    with Gradient(network, EpsilonPlus(canonizers=[canonizer])) as attributor:
+    with Gradient(network, BY_ZENNIT[method](canonizers=[canonizer])) as attributor:
         _, expected = attributor(inputs.clone().requires_grad_(), start)
-    result = ours(network, inputs, "lrp-epsilon-plus")
+    result = ours(network, inputs, method, input_range=(LOW, HIGH))
     assert_equal(result.values, expected)
+    assert result.validity.intercepted == result.validity.executed == rectifiers_run(network, inputs)
+    if not method.startswith("lrp"):
+        return
     logit = network(inputs)[:, TARGET].detach()
     span = network(inputs).amax(1) - network(inputs).amin(1)
     lacking = (expected.flatten(1).sum(1) - logit) / torch.maximum(logit.abs(), 0.01 * span)

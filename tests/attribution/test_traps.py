@@ -151,11 +151,13 @@ HIDDEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
 def test_guided_methods_refuse_what_is_no_rectifier_and_say_what_it_is(name: str) -> None:
     function, word = HIDDEN[name]
     network = Body(lambda net, x: function(net.conv(x)))
-    found = explain(network, inputs_for(2), ["guided-backprop", "guided-grad-cam", "gradient"], 0, skip_undefined=True)
+    methods = ["guided-backprop", "guided-grad-cam", "deconvnet", "gradient"]
+    found = explain(network, inputs_for(2), methods, 0, skip_undefined=True)
     assert set(found) == {"gradient"}
-    assert set(found.undefined) == {"guided-backprop", "guided-grad-cam"}
-    assert word in str(found.undefined["guided-backprop"])
-    assert found.undefined["guided-backprop"].hint
+    assert set(found.undefined) == {"guided-backprop", "guided-grad-cam", "deconvnet"}
+    for key in ("guided-backprop", "deconvnet"):
+        assert word in str(found.undefined[key])
+        assert found.undefined[key].hint
     with pytest.raises(UserError, match=word):
         explain(network, inputs_for(2), ["guided-backprop"], 0)
 

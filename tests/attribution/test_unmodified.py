@@ -16,6 +16,7 @@ from saliency_viewer.attribution import METHODS, explain
 
 IDS = [method.id for method in METHODS]
 SHORT = {"smooth-grad": {"samples": 2}, "integrated-gradients": {"steps": 2}}
+RULED = [key for key in IDS if key.startswith("lrp-") or key in ("guided-backprop", "deconvnet", "excitation-backprop")]
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU)
 # Network, its default layer, and rectifiers that are functions rather than modules.
 NETWORKS = {
@@ -93,11 +94,13 @@ def test_every_method_answers_on_unmodified_networks(name: str) -> None:
         assert bool(torch.isfinite(result.signed).all()), key
         assert bool(result.signed.flatten(1).any(1).all()) or "no evidence" in result.validity.text, key
     if name in UNGUIDED:
-        assert UNGUIDED[name] in results.undefined["guided-backprop"].message
+        for key in ("guided-backprop", "deconvnet"):
+            assert UNGUIDED[name] in results.undefined[key].message
     elif functional is not None:
         executed = rectifiers_run(network, inputs) + functional
-        assert results["guided-backprop"].validity.intercepted == executed
-        assert results["guided-backprop"].validity.executed == executed
+        for key in RULED:
+            validity = results[key].validity
+            assert validity.intercepted == validity.executed == executed, key
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "regnet_y_400mf"])

@@ -205,6 +205,26 @@ def test_the_minimum_baseline_is_the_darkest_value_after_the_steps(make):
     np.testing.assert_allclose(ct.baseline(ct.prepare(air)), np.zeros((1, 1, 4, 4)), atol=1e-6)
 
 
+def test_the_input_range_is_what_the_ends_of_the_encoding_become(make):
+    steps = "{ step = 'scale', from = [0, 255] }, { step = 'normalize', mean = [0.5, 0.4, 0.3], std = [0.1, 0.2, 0.5] }"
+    model = make.classifier(make.Mean(1.0), inputs=f"size = [4, 4]\nchannels = 3\nintensity = [{steps}]")
+    image = make.volume(np.full((2, 4, 4), 90, dtype=np.uint8), value_range=(0.0, 255.0))
+    low, high = model.input_range(model.prepare(image))
+    torch.testing.assert_close(low, torch.tensor([-5.0, -2.0, -0.6]).reshape(1, 3, 1, 1).expand(2, 3, 1, 1))
+    torch.testing.assert_close(high, torch.tensor([5.0, 3.0, 1.4]).reshape(1, 3, 1, 1).expand(2, 3, 1, 1))
+
+
+def test_the_input_range_holds_turned_scales_and_padding(make):
+    turned = "{ step = 'scale', from = [0, 255], to = [1, 0] }"
+    inputs = f'size = [8, 8]\nfit = "letterbox"\npad_value = -3.0\nintensity = [{turned}]'
+    model = make.classifier(make.Mean(1.0), inputs=inputs)
+    image = make.volume(np.full((1, 4, 8), 90, dtype=np.uint8), value_range=(0.0, 255.0))
+    prepared = model.prepare(image)
+    assert prepared.inputs.min() == -3.0
+    low, high = model.input_range(prepared)
+    assert (float(low), float(high)) == (-3.0, 1.0)
+
+
 def test_the_other_baselines(make):
     model = make.classifier(make.Mean(1.0), inputs="size = [40, 40]", explain='baseline = "mean"')
     prepared = model.prepare(make.volume(np.random.default_rng(0).random((2, 40, 40), dtype=np.float32)))

@@ -57,6 +57,20 @@ def test_the_map_says_how_it_came_about(image: Path, block_model: Path) -> None:
     assert amap.target_is_predicted == (result.prediction.label == "well")
 
 
+def test_the_box_rule_gets_the_package_s_own_range_of_values(image: Path, block_model: Path) -> None:
+    from saliency_viewer.attribution import explain
+
+    name = "lrp-epsilon-gamma-box"
+    result = run_plan(plan(image, block_model, name, target="well"), Services())
+    classifier = load_model(block_model)._classifier
+    prepared = classifier.prepare(result.volume)
+    bounds = classifier.input_range(prepared)
+    found = explain(classifier.network, prepared.inputs, name, 0, input_range=bounds)[name].signed
+    expected = classifier.project(found, prepared)
+    np.testing.assert_allclose(result.maps[0].array, expected, rtol=1e-4, atol=1e-6 * np.nanmax(np.abs(expected)))
+    assert any("as given" in note for note in result.maps[0].provenance.notes)
+
+
 def test_the_same_plan_gives_the_same_bits_with_and_without_caches(image: Path, block_model: Path) -> None:
     wanted = plan(image, block_model, "gradient", "smooth-grad", "grad-cam")
     services = Services()

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.attribution.operators import Call, tensors_in
-from saliency_viewer.attribution.rules.convolution import Convolution, normalisation
+from saliency_viewer.attribution.rules.affine import normalisation
+from saliency_viewer.attribution.rules.convolution import Convolution
+from saliency_viewer.attribution.rules.families import CONVOLUTIONS
 from saliency_viewer.attribution.undefined import NotDefinedHere
-
-CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def _folded(convolution: Call, norm: Call) -> tuple[Tensor, Tensor | None] | Non
     """Weight and bias of the convolution with the normalisation in it, computed in double precision."""
     scale_and_shift = normalisation(norm)
     try:
-        plain = Convolution.of(convolution)
+        plain = Convolution.of(convolution, nonnegative=False)
     except NotDefinedHere:
         return None
     if scale_and_shift is None or plain.weight.requires_grad:

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saliency_viewer.attribution.lean.folding import CONVOLUTIONS, Folds
+from saliency_viewer.attribution.lean.folding import Folds
 from saliency_viewer.attribution.lean.geometry import Geometry, Mirrored, Phases, in_format
 from saliency_viewer.attribution.operators import Call, on_tape
-from saliency_viewer.attribution.rules.convolution import Convolution, normalisation
+from saliency_viewer.attribution.rules.affine import normalisation
+from saliency_viewer.attribution.rules.convolution import Convolution
+from saliency_viewer.attribution.rules.families import CONVOLUTIONS
 from saliency_viewer.attribution.rules.tape import RuleFunction
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
@@ -135,12 +137,14 @@ class StridedStem:
         if set(geometry.stride) == {1}:
             return call.run()
         weight = found.weight.detach()
-        return _Convolved.apply(call.input, _Prepared(weight, weight, found.bias, geometry, _backward_of(weight, geometry)))
+        return _Convolved.apply(
+            call.input, _Prepared(weight, weight, found.bias, geometry, _backward_of(weight, geometry))
+        )
 
 
 def _readable(call: Call) -> Convolution | None:
     try:
-        return Convolution.of(call)
+        return Convolution.of(call, nonnegative=False)
     except NotDefinedHere:  # an asymmetric padding
         return None
 

@@ -8,8 +8,10 @@ from typing import Any
 from saliency_viewer.attribution.methods.ablation_cam import AblationCAM
 from saliency_viewer.attribution.methods.base import Capabilities, Method, NoParameters, Reduced
 from saliency_viewer.attribution.methods.blur_ig import BlurIG
+from saliency_viewer.attribution.methods.deconvnet import DeconvNet
 from saliency_viewer.attribution.methods.deep_lift import DeepLIFT
 from saliency_viewer.attribution.methods.eigen_cam import EigenCAM
+from saliency_viewer.attribution.methods.excitation_backprop import ExcitationBackprop
 from saliency_viewer.attribution.methods.grad_cam import GradCAM
 from saliency_viewer.attribution.methods.grad_cam_plus_plus import GradCAMPlusPlus
 from saliency_viewer.attribution.methods.gradient import Gradient
@@ -24,7 +26,11 @@ from saliency_viewer.attribution.methods.layer_cam import LayerCAM
 from saliency_viewer.attribution.methods.layer_deep_lift import LayerDeepLIFT
 from saliency_viewer.attribution.methods.layer_grad_cam import LayerGradCAM
 from saliency_viewer.attribution.methods.library_cams import FEM, KPCACAM, EigenGradCAM, FullGrad, GradCAMElementWise
+from saliency_viewer.attribution.methods.lrp_epsilon_alpha2_beta1 import LRPEpsilonAlpha2Beta1
+from saliency_viewer.attribution.methods.lrp_epsilon_alpha2_beta1_flat import LRPEpsilonAlpha2Beta1Flat
+from saliency_viewer.attribution.methods.lrp_epsilon_gamma_box import LRPEpsilonGammaBox
 from saliency_viewer.attribution.methods.lrp_epsilon_plus import LRPEpsilonPlus
+from saliency_viewer.attribution.methods.lrp_epsilon_plus_flat import LRPEpsilonPlusFlat
 from saliency_viewer.attribution.methods.noise_tunnel_ig import NoiseTunnelIG
 from saliency_viewer.attribution.methods.occlusion import Occlusion
 from saliency_viewer.attribution.methods.respond_cam import RespondCAM
@@ -70,7 +76,13 @@ METHODS: tuple[Method, ...] = (
     LayerDeepLIFT(),
     GuidedBackprop(),
     GuidedGradCAM(),
+    DeconvNet(),
+    ExcitationBackprop(),
     LRPEpsilonPlus(),
+    LRPEpsilonPlusFlat(),
+    LRPEpsilonAlpha2Beta1(),
+    LRPEpsilonAlpha2Beta1Flat(),
+    LRPEpsilonGammaBox(),
     Occlusion(),
     RISE(),
     EigenGradCAM(),

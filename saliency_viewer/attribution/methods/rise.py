@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 class RISEParameters:
     """Number and kind of the masks."""
 
-    samples: int = parameter(1000, label="Masks", help="Forward passes; the map's error says if enough.", minimum=2, maximum=100000)
+    samples: int = parameter(
+        1000, label="Masks", help="Forward passes; the map's error says if enough.", minimum=2, maximum=100000
+    )
     cells: int = parameter(
-        7, label="Cells", help="Coarse cells along each axis; as many as pixels masks each pixel alone.", minimum=1, maximum=4096
+        7,
+        label="Cells",
+        help="Coarse cells along each axis; as many as pixels masks each pixel alone.",
+        minimum=1,
+        maximum=4096,
     )
     probability: float = parameter(0.5, label="Kept", help="Chance that a cell is kept.", minimum=0.01, maximum=0.99)
     fill: str = parameter(
-        "zero", label="Hidden parts", help="What hidden parts become: zero as published, or the baseline.", choices=("zero", "baseline")
+        "zero",
+        label="Hidden parts",
+        help="What hidden parts become: zero as published, or the baseline.",
+        choices=("zero", "baseline"),
     )
 
 

@@ -22,7 +22,12 @@ class XRAIParameters:
 
     steps: int = parameter(20, label="Nodes", help="Points of each of the two paths.", minimum=1, maximum=2000)
     dilation: int = parameter(
-        5, label="Dilation", help="How far segments are widened, so that they hold their edges.", unit="pixels", minimum=0, maximum=50
+        5,
+        label="Dilation",
+        help="How far segments are widened, so that they hold their edges.",
+        unit="pixels",
+        minimum=0,
+        maximum=50,
     )
 
 

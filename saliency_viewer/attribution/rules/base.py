@@ -9,15 +9,11 @@ from torch import Tensor
 
 from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call
+from saliency_viewer.attribution.rules.facts import Tracker
+from saliency_viewer.attribution.rules.families import is_activation
+from saliency_viewer.attribution.rules.gates import Gates
 from saliency_viewer.attribution.rules.tape import RuleFunction
 from saliency_viewer.attribution.undefined import NotDefinedHere
-
-# Elementwise non-linearities under the names operators carry; gates are counted apart.
-ACTIVATIONS = frozenset(
-    {"relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "prelu", "elu", "selu", "celu", "silu", "gelu", "mish"}
-    | {"hardswish", "softplus", "tanh", "hardshrink", "softshrink", "tanhshrink", "threshold", "softsign", "logsigmoid"}
-)
-GATES = frozenset({"sigmoid", "hardsigmoid"})
 
 
 class RuleSet(ABC):
@@ -30,12 +26,21 @@ class RuleSet(ABC):
     def __init__(self) -> None:
         self.intercepted = 0
         self.executed = 0
+        self.gates = Gates()
+        self.trackers: tuple[Tracker[Any], ...] = (self.gates,)
 
     def __call__(self, call: Call) -> Any:
         """Run one operator under the rules."""
         if is_activation(call):
             self.executed += 1
-        return self.handle(call)
+        expected = [tracker.expected(call) for tracker in self.trackers]
+        result = self.handle(call)
+        for tracker, fact in zip(self.trackers, expected, strict=True):
+            tracker.note(result, fact)
+        return result
+
+    def begin(self, image: Tensor, low: Tensor, high: Tensor) -> None:  # noqa: B027 - most rules do not ask
+        """See the network's input (N, C, *spatial) and its smallest and largest possible values before it runs."""
 
     @abstractmethod
     def handle(self, call: Call) -> Any:
@@ -53,18 +58,3 @@ class RuleSet(ABC):
                     f"Backward rules cannot see inside this network's own operator {foreign.__name__}.",
                     "Build the network without it (e.g. with a plain activation), or choose a gradient method.",
                 )
-
-
-def is_activation(call: Call) -> bool:
-    """Whether a call is an elementwise activation, clamping at zero included."""
-    return call.name in ACTIVATIONS or clamps_at_zero(call)
-
-
-def clamps_at_zero(call: Call) -> bool:
-    """``clamp(min=0)`` is a ReLU by another name."""
-    if call.name == "clamp_min":
-        return bool(call.argument(1, "min") == 0)
-    if call.name in ("clamp", "clip"):
-        low = call.argument(1, "min")
-        return isinstance(low, (int, float)) and low == 0
-    return False

@@ -1,4 +1,4 @@
-"""Guided backpropagation (Springenberg et al. 2014): a ReLU's backward passes positive gradients of active units."""
+"""Guided backpropagation (Springenberg et al. 2014) and DeconvNet: rectifiers pass positive gradients only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from torch import Tensor
 
 from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call, on_tape, store
-from saliency_viewer.attribution.rules.base import RuleSet, clamps_at_zero, is_activation
-from saliency_viewer.attribution.rules.tape import RuleFunction
+from saliency_viewer.attribution.rules.base import RuleSet
+from saliency_viewer.attribution.rules.families import clamps_at_zero, is_activation
+from saliency_viewer.attribution.rules.tape import RuleFunction, joined, rewrites
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
-_RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "leaky_relu"})
+# Their own backward is the mask alone; a clamp's passes gradients at exactly zero.
+_CLAMPED_AFTER = frozenset({"relu", "relu6", "hardtanh"})
+_RECTIFIERS = _CLAMPED_AFTER | {"leaky_relu"}
 # Autograd's names of elementwise operators from which networks write activations by hand.
 _HAND_WRITTEN = ("Maximum", "Minimum", "Where", "Exp", "Expm1", "Log", "Log1P", "Erf", "Abs", "Pow", "Sin", "Sqrt")
 
@@ -35,22 +38,18 @@ class _GuidedRectifier(RuleFunction):
 class Guided(RuleSet):
     """For ReLU, ReLU6 (a hardtanh from 0), LeakyReLU and clamping at zero. Sigmoid gates keep their gradient."""
 
+    label = "Guided backpropagation"
+
     def handle(self, call: Call) -> Any:
         """Replace the backward of rectifiers; refuse activations for which the rule is not defined."""
-        if self._gated(call):
-            raise _refusal("the product of two feature maps of equal shape")
+        if self._written_out(call):
+            raise self._refusal("the product of two feature maps of equal shape")
         if not is_activation(call):
             return call.run()
         if not _is_rectifier(call):
-            raise _refusal(call.name)
+            raise self._refusal(call.name)
         self.intercepted += 1
-        inputs: Tensor = call.input
-        if not on_tape(inputs):
-            return call.run()
-        with torch.no_grad():
-            value, derivative = _value_and_derivative(call, inputs.detach())
-        result: Tensor = _GuidedRectifier.apply(inputs, [value], derivative)
-        return store(call, result)
+        return self._ruled(call) if on_tape(call.input) else call.run()
 
     def finish(self, logits: Tensor) -> None:
         """An activation written by hand would silently keep its plain gradient."""
@@ -58,20 +57,48 @@ class Guided(RuleSet):
         for node in nodes_behind(logits):
             operator = node.name().removeprefix("torch::autograd::").rstrip("0123456789").removesuffix("Backward")
             if operator in _HAND_WRITTEN:
-                raise _refusal(f"the operator {operator.lower()}")
+                raise self._refusal(f"the operator {operator.lower()}")
 
-    def _gated(self, call: Call) -> bool:
-        """Whether a product is an activation such as x * sigmoid(x), not a gate that is broadcast over space."""
+    def _ruled(self, call: Call) -> Tensor:
+        inputs: Tensor = call.input
+        if call.name in _CLAMPED_AFTER and not (call.in_place and inputs._is_view()):
+            result: Tensor = call.run()
+            if result.grad_fn is not None:
+                result.grad_fn.register_hook(_clamp)
+            return result
+        with torch.no_grad():
+            value, derivative = _value_and_derivative(call, inputs.detach())
+        return store(call, _GuidedRectifier.apply(inputs, [value], derivative))
+
+    def _written_out(self, call: Call) -> bool:
+        """Whether a product is, or may be, an activation such as x * sigmoid(x), not a gate."""
         first, second = call.input, call.argument(1, "other")
-        both = on_tape(first) and on_tape(second)
-        return call.name == "mul" and both and first.shape == second.shape and first.ndim > 2
+        if call.name != "mul" or not (on_tape(first) and on_tape(second)) or first.shape != second.shape:
+            return False
+        gated = self.gates.split(call)
+        return first.ndim > 2 if gated is None else gated.kind == "activation"
+
+    def _refusal(self, what: str) -> NotDefinedHere:
+        return NotDefinedHere(
+            f"{self.label} is not defined for this network: it uses {what}, not ReLU.",
+            "Choose a gradient method such as SmoothGrad or integrated gradients.",
+        )
 
 
-def _refusal(what: str) -> NotDefinedHere:
-    return NotDefinedHere(
-        f"Guided backpropagation is not defined for this network: it uses {what}, not ReLU.",
-        "Choose a gradient method such as SmoothGrad or integrated gradients.",
-    )
+class Deconvolution(Guided):
+    """DeconvNet (Zeiler and Fergus 2014): positive gradients pass, whether the unit was active or not."""
+
+    label = "Deconvolution"
+
+    def _ruled(self, call: Call) -> Tensor:
+        with torch.no_grad():
+            value = call.run() if rewrites(call) else call.run_on_copy()
+        return joined(call, value, lambda gradient: (gradient.clamp(min=0),), call.input)
+
+
+def _clamp(gradients: tuple[Tensor | None, ...], _outputs: Any) -> tuple[Tensor | None, ...]:
+    """After the mask as good as before it, and there the gradient is nobody else's, so that no copy is needed."""
+    return tuple(None if gradient is None else gradient.clamp_(min=0) for gradient in gradients)
 
 
 def _is_rectifier(call: Call) -> bool:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saliency_viewer.attribution.operators import Call, on_tape, store, tensors_in
-from saliency_viewer.attribution.rules.base import GATES, RuleSet, is_activation
-from saliency_viewer.attribution.rules.moving import AVERAGING, CONVOLUTIONS, MOVING, POOLING
+from saliency_viewer.attribution.operators import Call, on_tape, tensors_in
+from saliency_viewer.attribution.rules.base import RuleSet
+from saliency_viewer.attribution.rules.families import AVERAGING, CONVOLUTIONS, GATES, MOVING, POOLING, is_activation
 from saliency_viewer.attribution.rules.tape import fit, joined
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
@@ -123,7 +123,7 @@ def _elementwise(call: Call, before: tuple[Any, ...]) -> Tensor:
         small = difference.abs() < SMALL
         if bool(small.any()):
             multiplier = torch.where(small, _derivative(call, inputs, value), multiplier)
-    return store(call, joined(value, lambda relevance: (relevance * multiplier,), inputs))
+    return joined(call, value, lambda relevance: (relevance * multiplier,), inputs)
 
 
 def _applied(call: Call, inputs: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def _derivative(call: Call, inputs: Tensor, value: Tensor) -> Tensor:
 
 
 def _product(call: Call, before: tuple[Any, ...]) -> Any:
-    """uv - u0 v0 = (u - u0) (v + v0) / 2 + (v - v0) (u + u0) / 2, exactly."""
+    """Uv - u0 v0 = (u - u0) (v + v0) / 2 + (v - v0) (u + u0) / 2, exactly."""
     first, second = call.input, call.argument(1, "other")
     if not (on_tape(first) and on_tape(second)):
         if call.name == "div" and on_tape(second):
@@ -159,7 +159,7 @@ def _product(call: Call, before: tuple[Any, ...]) -> Any:
     def share(relevance: Tensor) -> tuple[Tensor, ...]:
         return tuple(fit(relevance * half, shape) for half, shape in zip(halves, shapes, strict=True))
 
-    return store(call, joined(value, share, first, second))
+    return joined(call, value, share, first, second)
 
 
 def _maximum(call: Call, before: tuple[Any, ...]) -> Any:
@@ -188,7 +188,7 @@ def _maximum(call: Call, before: tuple[Any, ...]) -> Any:
             total.scatter_add_(2, places.flatten(2), flat * factor)
         return (total.reshape(shape),)
 
-    return joined(value, share, inputs)
+    return joined(call, value, share, inputs)
 
 
 def _divided(part: Tensor, difference: Tensor, winners: Tensor, unmoved: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from saliency_viewer.attribution.operators import Call, store
+
 # Takes the relevance of the output and the saved inputs; gives one relevance for each input.
 Share = Callable[..., tuple[Tensor | None, ...]]
 
@@ -42,8 +44,11 @@ def shared(value: Tensor, share: Share, *inputs: Tensor) -> Tensor:
 
 class _Joined(RuleFunction):
     @staticmethod
-    def forward(ctx: Any, value: list[Tensor], share: Share, *_inputs: Tensor) -> Tensor:
+    def forward(ctx: Any, value: list[Tensor], share: Share, *inputs: Tensor) -> Tensor:
         ctx.share = share
+        if value[0] is inputs[0]:
+            ctx.mark_dirty(inputs[0])
+            return inputs[0]
         return value[0]
 
     @staticmethod
@@ -51,15 +56,27 @@ class _Joined(RuleFunction):
         return (None, None, *ctx.share(relevance))
 
 
-def joined(value: Tensor, share: Share, *inputs: Tensor) -> Tensor:
-    """``value`` as a node whose backward is ``share(relevance)``; the inputs' values are not kept."""
+def rewrites(call: Call) -> bool:
+    """Whether a call overwrites its first argument where our functions may do so: neither a view nor a leaf."""
+    return call.in_place and not call.input._is_view() and call.input.grad_fn is not None
+
+
+def joined(call: Call, value: Tensor, share: Share, *inputs: Tensor) -> Tensor:
+    """``value`` as the call's result, with ``share(relevance)`` as its backward; the inputs' values are not kept."""
+    if rewrites(call) and call.input is inputs[0]:
+        # Written before the tape is told: autograd's copy would send zeros back to the target's old values.
+        if value is not inputs[0]:
+            with torch.no_grad():
+                inputs[0].copy_(value)
+        target: Tensor = _Joined.apply([inputs[0]], share, *inputs)
+        return target
     result: Tensor = _Joined.apply([value], share, *inputs)
-    return result
+    return store(call, result)
 
 
-def stabilised(values: Tensor) -> Tensor:
+def stabilised(values: Tensor, epsilon: float = EPSILON) -> Tensor:
     """Values moved away from zero by epsilon, in their own direction."""
-    return values + EPSILON * torch.where(values < 0, -1.0, 1.0).to(values.dtype)
+    return values + torch.copysign(values.new_tensor(epsilon), values)
 
 
 class _Identity(RuleFunction):
@@ -75,6 +92,19 @@ class _Identity(RuleFunction):
 def passed_on(value: Tensor, inputs: Tensor) -> Tensor:
     """Identity rule: the input receives what the output got; shapes are equal."""
     result: Tensor = _Identity.apply(inputs, [value])
+    return result
+
+
+def identity(call: Call, signal: Tensor) -> Tensor:
+    """Run an operator whose ``signal``, one of its inputs, receives what the output got."""
+    rewritten = call.in_place and call.input is signal
+    with torch.no_grad():
+        if rewritten:
+            # Values change and the tape does not: what made the old values gets the relevance of the new ones.
+            call.run()
+            return signal
+        value: Tensor = call.run_on_copy()
+    result: Tensor = store(call, passed_on(value, signal))
     return result
 
 
