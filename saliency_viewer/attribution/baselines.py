@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+
 from torch import Tensor
 
 from saliency_viewer.errors import UserError
@@ -30,7 +31,11 @@ def make_baseline(wish: str | Tensor | None, inputs: Tensor) -> Tensor:
     name = wish or DEFAULT_BASELINE
     if name == "zero":
         return inputs.new_zeros(inputs.shape)
-    levels = {"minimum": torch.amin, "maximum": torch.amax, "mean": torch.mean}
+    levels: dict[str, Callable[[Tensor, int], Tensor]] = {
+        "minimum": lambda flat, axis: flat.amin(axis),
+        "maximum": lambda flat, axis: flat.amax(axis),
+        "mean": lambda flat, axis: flat.mean(axis),
+    }
     if name in levels:
         level = levels[name](inputs.flatten(2), 2)
         return level.reshape(*level.shape, *[1] * (inputs.ndim - 2)).expand_as(inputs).clone()

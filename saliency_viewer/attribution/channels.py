@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,15 +87,15 @@ def _clustered(masks: Tensor, clusters: int, seed: int) -> tuple[Tensor, Tensor]
 
     flat = masks.flatten(1).double().cpu().numpy()
     _, owner = kmeans2(flat, clusters, minit="++", seed=generator(seed, "channel clusters"), missing="warn")
-    owners = torch.as_tensor(owner, device=masks.device, dtype=torch.long)
-    used, owners = owners.unique(return_inverse=True)
+    used, places = np.unique(owner, return_inverse=True)
+    owners = torch.as_tensor(places, device=masks.device)
     sums = masks.new_zeros(len(used), *masks.shape[1:]).index_add_(0, owners, masks)
     sizes = torch.bincount(owners).to(masks).reshape(-1, *[1] * (masks.ndim - 1))
     return sums / sizes, owners
 
 
-def channel_ablation(need: ChannelAblation, run: Gathering) -> Tensor:
-    """F with each channel of the layer at zero, (N, K): only the operators behind the layer run again."""
+def channel_ablation(_need: ChannelAblation, run: Gathering) -> Tensor:
+    """The score f with each channel of the layer at zero, (N, K): only the operators behind the layer run again."""
     found = []
     for row in range(len(run.inputs)):
         substitution = Substitution(run.passes, run.inputs[row : row + 1], row)

@@ -55,8 +55,7 @@ def multipliers(need: Multipliers, run: Gathering) -> Lifted:
     run.counts[need] = parts[-1].counts
     if need.at_layer:
         run.layer_name = parts[0].layer
-    joined = (torch.cat(found) for found in zip(*((p.lifted.contributions, p.lifted.start_score) for p in parts)))
-    return Lifted(*joined)
+    return Lifted(torch.cat([p.lifted.contributions for p in parts]), torch.cat([p.lifted.start_score for p in parts]))
 
 
 def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_layer: bool) -> _Part:

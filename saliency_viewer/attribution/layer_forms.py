@@ -22,7 +22,8 @@ class Form:
     def maps(self, values: Tensor) -> Tensor:
         """(N, K, *layer spatial) of a layer's tensor."""
         if self.grid is not None:
-            return values[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+            patches = values[:, self.prefix :].transpose(1, 2)
+            return patches.view(*patches.shape[:2], *self.grid)  # splitting an axis never copies
         return values.movedim(-1, 1) if self.channels_last else values
 
 

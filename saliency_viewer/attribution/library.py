@@ -36,16 +36,21 @@ def full_grad(_need: LibraryFullGrad, run: Gathering) -> Tensor:
     from pytorch_grad_cam import FullGrad
 
     run.passes.refuse_scripts()
+    if isinstance(run.passes.network, torch.fx.GraphModule):
+        raise NotDefinedHere(
+            "The pytorch-grad-cam library's FullGrad finds no layers in an exported program.",
+            "Load the network that was exported, or choose input x gradient.",
+        )
     wrapped = _Scored(copy.deepcopy(run.passes.network), run.score).eval()
     for module in wrapped.modules():
         if getattr(module, "inplace", False):
-            module.inplace = False  # hooks of the library would see values that are overwritten later
+            vars(module)["inplace"] = False  # hooks of the library would see values that are overwritten later
     run.scores(run.inputs)  # what the network itself raises must not be taken for the library's
     found = []
     for row in range(len(run.inputs)):
         wrapped.row = row
         try:
-            with torch.enable_grad(), run.passes.mode(), FullGrad(wrapped, []) as method:
+            with torch.enable_grad(), FullGrad(wrapped, []) as method, run.passes.mode():
                 maps = method(run.inputs[row : row + 1].clone(), [lambda output: output[0]])
         except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
             raise NotDefinedHere(

@@ -34,7 +34,9 @@ def random_masks(need: RandomMasks, run: Gathering) -> Masked:
 
     def work(first: int, last: int) -> None:
         rows = [k // need.samples for k in range(first, last)]
-        masks = torch.stack([_mask(need, run, row, k % need.samples) for row, k in zip(rows, range(first, last))])
+        masks = torch.stack(
+            [_mask(need, run, row, k % need.samples) for row, k in zip(rows, range(first, last), strict=True)]
+        )
         scores, _ = run.passes.forward(torch.lerp(fill[rows], inputs[rows], masks), rows)
         masks = masks.double()
         for row, score, mask in zip(rows, scores.double(), masks, strict=True):

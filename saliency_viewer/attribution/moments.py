@@ -80,9 +80,9 @@ class PairedMoments:
             variance = variance + middle
             # Of q - 2 mean m, which is what each pair adds to the variance in first order.
             errors = (middle, power, power - 4 * mean * both + 4 * mean**2 * middle)
-        found = (None if e is None else e.clamp(min=0).sqrt().to(self._dtype) for e in errors)
-        kept = (values.to(self._dtype) for values in (mean, mean_square, variance.clamp(min=0)))
-        return Moments(*kept, *found, mean_score)
+        roots = [None if e is None else e.clamp(min=0).sqrt().to(self._dtype) for e in errors]
+        mean, mean_square, variance = (v.to(self._dtype) for v in (mean, mean_square, variance.clamp(min=0)))
+        return Moments(mean, mean_square, variance, roots[0], roots[1], roots[2], mean_score)
 
     def _spread(self, products: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """Covariance of the means of two quantities over the pairs."""

@@ -40,7 +40,9 @@ def blur_path(need: BlurPath, run: Gathering) -> PathIntegral:
 
     def work(first: int, last: int) -> None:
         rows, steps = zip(*(divmod(k, need.nodes) for k in range(first, last)), strict=True)
-        pairs = [_blurred_with_slope(inputs[row], sigmas[step], need.border) for row, step in zip(rows, steps)]
+        pairs = [
+            _blurred_with_slope(inputs[row], sigmas[step], need.border) for row, step in zip(rows, steps, strict=True)
+        ]
         found = run.passes.gradient(torch.stack([at for at, _ in pairs]), rows).double()
         slopes = torch.stack([slope for _, slope in pairs]).double()
         for row, step, value in zip(rows, steps, found.mul_(slopes), strict=True):

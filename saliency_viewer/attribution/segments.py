@@ -49,7 +49,8 @@ def _volume_labels(image: NDArray[np.float64]) -> list[NDArray[np.intp]]:
 
 def _between(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     smallest, largest = values.min(), values.max()
-    return low + (high - low) * (values - smallest) / ((largest - smallest) or 1.0)
+    scaled: NDArray[np.float64] = low + (high - low) * (values - smallest) / ((largest - smallest) or 1.0)
+    return scaled
 
 
 def ranked_segments(density: NDArray[np.float64], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:

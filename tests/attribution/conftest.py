@@ -14,6 +14,8 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages, and tests share small_networks
 
+from small_networks import FEW
+
 CONVOLUTION = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 NORMALISATION = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 SIZES = {1: (37,), 2: (17, 14), 3: (9, 8, 7)}
@@ -184,18 +186,4 @@ def every_method() -> tuple[str, ...]:
 @pytest.fixture
 def few() -> dict[str, dict[str, Any]]:
     """Parameters that keep streams short."""
-    samples, noisy_paths = {"samples": 5}, {"samples": 3, "steps": 3}
-    return {
-        "smooth-grad": samples,
-        "smooth-grad-squared": samples,
-        "var-grad": samples,
-        "gradient-shap": samples,
-        "integrated-gradients": {"steps": 6},
-        "smooth-integrated-gradients": noisy_paths,
-        "noise-tunnel-ig": noisy_paths,
-        "blur-ig": {"steps": 6, "sigma": 3.0},
-        "guided-ig": {"steps": 6, "distance": 0.1},
-        "xrai": {"steps": 4},
-        "rise": {"samples": 12},
-        "occlusion": {"size": 6, "stride": 5},
-    }
+    return FEW

@@ -14,6 +14,27 @@ NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 AVERAGE = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 SIZES = {1: (19,), 2: (13, 11), 3: (9, 7, 8)}
+# Parameters of methods that keep streams short.
+_SAMPLES, _NOISY_PATHS = {"samples": 5}, {"samples": 3, "steps": 3}
+FEW: dict[str, dict[str, Any]] = {
+    "smooth-grad": _SAMPLES,
+    "smooth-grad-squared": _SAMPLES,
+    "var-grad": _SAMPLES,
+    "gradient-shap": _SAMPLES,
+    "integrated-gradients": {"steps": 6},
+    "smooth-integrated-gradients": _NOISY_PATHS,
+    "noise-tunnel-ig": _NOISY_PATHS,
+    "blur-ig": {"steps": 6, "sigma": 3.0},
+    "guided-ig": {"steps": 6, "distance": 0.1},
+    "xrai": {"steps": 4},
+    "rise": {"samples": 12},
+    "occlusion": {"size": 6, "stride": 5},
+}
+# Random numbers that depend on the place in the batch and lie along the input's axes.
+STOCHASTIC = {
+    *("smooth-grad", "smooth-grad-squared", "var-grad", "smooth-integrated-gradients", "noise-tunnel-ig"),
+    *("gradient-shap", "rise"),
+}
 CHANNELS = 2
 
 

@@ -7,17 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from small_networks import STOCHASTIC
 from torch import Tensor, nn
 
 from saliency_viewer.attribution import METHODS, explain
 from saliency_viewer.errors import Cancelled
 
 IDS = [method.id for method in METHODS]
-# Their random numbers depend on the place in the batch and lie along the input's axes.
-STOCHASTIC = {
-    *("smooth-grad", "smooth-grad-squared", "var-grad", "smooth-integrated-gradients", "noise-tunnel-ig"),
-    *("gradient-shap", "rise"),
-}
 
 
 def state_of(network: nn.Module) -> dict[str, Any]:

@@ -59,7 +59,13 @@ def calibrated(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[
 def case(request: pytest.FixtureRequest) -> tuple[Row, nn.Module, Tensor, Results]:
     row = NETWORKS[request.param]
     network, inputs = calibrated(row[0], row[1])
-    few = {"smooth-grad": {"samples": 2}, "integrated-gradients": {"steps": 2}, "occlusion": {"size": 48, "stride": 48}}
+    few = {
+        **dict.fromkeys(("smooth-grad", "smooth-grad-squared", "var-grad", "gradient-shap", "rise"), {"samples": 2}),
+        **dict.fromkeys(("smooth-integrated-gradients", "noise-tunnel-ig"), {"samples": 2, "steps": 1}),
+        **dict.fromkeys(("integrated-gradients", "blur-ig", "guided-ig", "xrai"), {"steps": 2}),
+        "score-cam": {"clusters": 2},
+        "occlusion": {"size": 48, "stride": 48},
+    }
     with torch.no_grad():
         before = network(inputs)
     results = explain(network, inputs, [m.id for m in METHODS], 1, parameters=few, skip_undefined=True)

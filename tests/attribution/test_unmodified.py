@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 from captum import attr
+from small_networks import FEW
 from torch import Tensor, nn
 from torchvision import models
 
 from saliency_viewer.attribution import METHODS, explain
 
 IDS = [method.id for method in METHODS]
-SHORT = {"smooth-grad": {"samples": 2}, "integrated-gradients": {"steps": 2}}
 RULED = [key for key in IDS if key.startswith("lrp-") or key in ("guided-backprop", "deconvnet", "excitation-backprop")]
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU)
 # Network, its default layer, and rectifiers that are functions rather than modules.
@@ -59,7 +59,7 @@ def average_all_batches(network: nn.Module) -> None:
 
 def explained(network: nn.Module, inputs: Tensor, methods: list[str] | None = None) -> Any:
     wanted = methods or IDS
-    parameters = {key: value for key, value in SHORT.items() if key in wanted}
+    parameters = {key: value for key, value in FEW.items() if key in wanted}
     return explain(network, inputs, wanted, 2, parameters=parameters, skip_undefined=True)
 
 

@@ -18,8 +18,10 @@ from saliency_viewer.attribution.undefined import NotDefinedHere
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """``weights``: by the id of a convolution's weight, the folded weight and bias; ``skipped``: ids of the running
-    means whose normalisation is then the identity.
+    """What is folded into what.
+
+    ``weights``: by the id of a convolution's weight, the folded weight and bias. ``skipped``: ids of the running means
+    whose normalisation is then the identity.
     """
 
     weights: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,10 +68,10 @@ class Mirrored:
 
 @dataclass(frozen=True, eq=False)
 class Phases:
-    """Stride s > 1: input positions of equal remainder modulo s see the same taps, so each such phase of the input
-    gradient is a convolution with stride 1. All phases are channels of one convolution, and are then interleaved.
+    """Stride s > 1: the input gradient as one convolution with stride 1 whose channels are then interleaved.
 
-    With i = s q + r, the gradient at i is sum_d g[q + d] w[r + p - s d].
+    Input positions of equal remainder modulo s see the same taps, so each such phase is a convolution of its own: with
+    i = s q + r, the gradient at i is sum_d g[q + d] w[r + p - s d].
     """
 
     weight: Tensor  # (phases * K, L, *taps)
@@ -98,7 +99,9 @@ class Phases:
                 ]
                 if all(0 <= a < k for a, k in zip(at, weight.shape[2:], strict=True)):
                     rows = slice(number * channels, (number + 1) * channels)
-                    phases[(rows, slice(None), *tap)] = weight[(slice(None), slice(None), *at)].T
+                    place: tuple[Any, ...] = (rows, slice(None), *tap)
+                    taken: tuple[Any, ...] = (slice(None), slice(None), *at)
+                    phases[place] = weight[taken].T
         return cls(in_format(phases), stride, lowest, highest)
 
     def __call__(self, gradient: Tensor, shape: torch.Size) -> Tensor:
@@ -114,7 +117,8 @@ class Phases:
         split = phases.reshape(shape[0], *self.stride, shape[1], *groups)
         order = [0, axes + 1, *(k for axis in range(axes) for k in (axes + 2 + axis, 1 + axis))]
         whole = split.permute(order).reshape(*shape[:2], *(q * s for q, s in zip(groups, self.stride, strict=True)))
-        return whole[(..., *(slice(size) for size in shape[2:]))]
+        inside: tuple[Any, ...] = (..., *(slice(size) for size in shape[2:]))
+        return whole[inside]
 
 
 def in_format(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""DeepLIFT with the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685): delta-out / delta-in at every activation."""
+"""DeepLIFT with the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685): delta-out / delta-in at activations."""
 
 from __future__ import annotations
 

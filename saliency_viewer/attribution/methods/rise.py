@@ -1,4 +1,4 @@
-"""RISE (Petsiuk et al. 2018, arXiv 1806.07421, equation 6): mean of score times random mask, over the keep probability."""
+"""RISE (Petsiuk et al. 2018, arXiv 1806.07421, equation 6): mean score times mask over p."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Smooth integrated gradients (Smilkov et al. 2017, section 4; used by Arun et al. 2021): the mean of integrated
-gradients over noisy inputs, all from the same baseline.
+"""Smooth integrated gradients (Smilkov et al. 2017, section 4; used by Arun et al. 2021).
+
+The mean of integrated gradients over noisy inputs, all from the same baseline.
 """
 
 from __future__ import annotations

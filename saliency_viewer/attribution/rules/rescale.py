@@ -163,8 +163,9 @@ def _product(call: Call, before: tuple[Any, ...]) -> Any:
 
 
 def _maximum(call: Call, before: tuple[Any, ...]) -> Any:
-    """The larger of both maxima lies between them: what rises to it belongs to the input's winner, the rest to the
-    baseline's. Windows that overlap add up.
+    """The cross-maximum: what rises to the larger maximum is the input's winner's, the rest the baseline's winner's.
+
+    Windows that overlap add up.
     """
     inputs, (start,) = call.input, before
     if call.kwargs.get("return_indices") or call.name.endswith("_with_indices"):
@@ -192,7 +193,7 @@ def _maximum(call: Call, before: tuple[Any, ...]) -> Any:
 
 
 def _divided(part: Tensor, difference: Tensor, winners: Tensor, unmoved: Tensor) -> Tensor:
-    """``part`` over the difference at the winners, (N, K, windows); 1 where nothing moved, 0 where only they did not."""
+    """``part`` over the difference at the winners, (N, K, windows); where that is none: 1 if nothing moved, else 0."""
     below = difference.gather(2, winners.flatten(2))
     quotient = part.flatten(2) / below
     return torch.where(below.abs() < SMALL, unmoved.flatten(2).to(part.dtype), quotient)
