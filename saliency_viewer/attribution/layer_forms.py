@@ -35,6 +35,11 @@ class Forms:
         self._normalised: set[int] = set()
         self._grid: tuple[int, ...] | None = None
 
+    def convolution(self, shape: Sequence[int]) -> None:
+        """A convolution gave that shape: the last one before tokens is the embedding of their patches."""
+        if len(shape) == self._dimensions:
+            self._grid = tuple(shape[2:])
+
     def layer_norm(self, shape: Sequence[int]) -> None:
         """A layer normalisation over the last axes ran: its single axis is one of channels."""
         if len(shape) == 1:
@@ -57,5 +62,4 @@ class Forms:
         pooled = tensor.ndim > 3 and math.prod(tensor.shape[1:-1]) == 1
         if math.prod(spatial) <= 1 or pooled:
             return None
-        self._grid = tuple(spatial)
         return Form(channels_last=last)

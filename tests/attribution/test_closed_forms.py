@@ -314,4 +314,4 @@ def test_relevance_of_a_score_of_zero_is_said_to_be_that() -> None:
         network[3].bias.copy_(torch.tensor([0.0, 5.0]))
     found = explain(network, inputs_for(2), "lrp-epsilon-plus", 0)["lrp-epsilon-plus"]
     assert found.validity.badge == "approximate"
-    assert found.validity.text == "the score is close to zero"
+    assert "the score is close to zero" in found.validity.text
