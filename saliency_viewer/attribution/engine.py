@@ -155,7 +155,8 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
     checked = None
     if reduced.expected_sum is not None:
         logits = None if gathering.score.log_odds else gathering.logits
-        checked = residual(signed, reduced.expected_sum, evidence.score, logits)
+        # At a layer too: enlarging a map does not keep its sum.
+        checked = residual(reduced.values, reduced.expected_sum, evidence.score, logits)
     validity = judge(
         signed,
         Findings(
