@@ -83,7 +83,9 @@ class PairedMoments:
             errors = (middle, power, power - 4 * mean * both + 4 * mean**2 * middle)
             if self._single is not None:
                 errors = self._with_single(errors, mean, variance)
-        roots = [e.clamp(min=0).sqrt().to(self._dtype) for e in errors] or [None] * 3
+        roots: Sequence[Tensor | None] = [e.clamp(min=0).sqrt().to(self._dtype) for e in errors]
+        if not errors:
+            roots = (None, None, None)
         mean, mean_square, variance = (v.to(self._dtype) for v in (mean, mean_square, variance.clamp(min=0)))
         return Moments(mean, mean_square, variance, roots[0], roots[1], roots[2], mean_score)
 
