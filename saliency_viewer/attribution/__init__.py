@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from saliency_viewer.attribution.methods import METHODS, Method, method, method_parameters
+from saliency_viewer.attribution.methods import FAMILIES, METHODS, Method, method, method_parameters
 from saliency_viewer.attribution.results import Result, Results
 
 if TYPE_CHECKING:
     from saliency_viewer.attribution.engine import explain
 
-__all__ = ["METHODS", "Method", "Result", "Results", "explain", "method", "method_parameters"]
+__all__ = ["FAMILIES", "METHODS", "Method", "Result", "Results", "explain", "method", "method_parameters"]
 
 
 def __getattr__(name: str) -> Any:

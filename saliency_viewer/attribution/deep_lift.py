@@ -60,11 +60,11 @@ def multipliers(need: Multipliers, run: Gathering) -> Lifted:
 
 def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_layer: bool) -> _Part:
     reference = Reference()
-    layers0 = LayerWatch(passes.network, passes.layer, inputs.ndim, recorded=True) if at_layer else None
+    layers0 = passes.watch_layer(inputs.ndim, recorded=True) if at_layer else None
     start_out, start_layer = _reference_pass(passes, baseline, rows, reference, layers0)
     leaf, given = leaf_and_copy(inputs)
     rules = Rescale(reference.replay())
-    layers = LayerWatch(passes.network, passes.layer, inputs.ndim) if at_layer else None
+    layers = passes.watch_layer(inputs.ndim) if at_layer else None
     with torch.enable_grad():
         logits = _run(passes, given, rules, layers, rows)
         rules.finish(logits)

@@ -22,7 +22,8 @@ from saliency_viewer.attribution.needs import (
     RandomMasks,
     RulePass,
 )
-from saliency_viewer.attribution.network_state import borrowed, full_precision, working_inputs
+from saliency_viewer.attribution.network_state import Inventory, borrowed, full_precision, working_inputs
+from saliency_viewer.attribution.passes import Passes
 from saliency_viewer.attribution.results import Result, Results
 from saliency_viewer.attribution.score import Score
 from saliency_viewer.attribution.undefined import NotDefinedHere
@@ -94,12 +95,13 @@ def explain(
     settings = _settings(chosen, parameters or {})
     context = RunContext(progress, cancel)
     _check_inputs(inputs)
-    network = full_precision(network)
-    with borrowed(network):
-        prepared = working_inputs(network, inputs)
+    network, inventory = full_precision(network, Inventory.of(network))
+    with borrowed(inventory):
+        prepared = working_inputs(inventory, inputs)
         start = make_baseline(baseline, prepared)
         score = Score.of(target, len(prepared))
-        gathering = Gathering(network, prepared, start, score, layer, seed, context, batch_size or DEFAULT_BATCH)
+        passes = Passes(network, inventory, score, context.check, layer, polled=cancel is not None)
+        gathering = Gathering(passes, prepared, start, seed, context, batch_size or DEFAULT_BATCH)
         gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
         if input_range is not None:
             gathering.input_range, gathering.range_note = given_range(input_range, prepared), GIVEN_NOTE

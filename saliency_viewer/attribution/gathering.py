@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from saliency_viewer.attribution import needs
 from saliency_viewer.attribution.channels import channel_ablation, channel_scores
@@ -21,7 +21,6 @@ from saliency_viewer.attribution.occluding import occluded_scores
 from saliency_viewer.attribution.passes import Passes
 from saliency_viewer.attribution.paths import blur_path, guided_path
 from saliency_viewer.attribution.point import PointResult, PointWish, at_point
-from saliency_viewer.attribution.score import Score
 from saliency_viewer.attribution.streams import noisy_gradients, noisy_paths, path_gradients, random_path_gradients
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
@@ -37,22 +36,20 @@ class Gathering:
 
     def __init__(
         self,
-        network: nn.Module,
+        passes: Passes,
         inputs: Tensor,
         baseline: Tensor,
-        score: Score,
-        layer: str | None,
         seed: int,
         context: RunContext,
         batch_size: int,
     ) -> None:
         self.inputs = inputs
         self.baseline = baseline
-        self.score = score
+        self.score = passes.score
         self.seed = seed
         self.chunks = Chunker(max(1, batch_size))
-        self.passes = Passes(network, score, context.check, layer, polled=context.cancel is not None)
-        self.layer_name: str | None = layer
+        self.passes = passes
+        self.layer_name = passes.layer
         self.baseline_name = ""
         self.input_range: tuple[Tensor, Tensor] = default_range(inputs)
         self.range_note = DEFAULT_NOTE

@@ -52,7 +52,7 @@ def full_grad(_need: LibraryFullGrad, run: Gathering) -> Tensor:
         try:
             with torch.enable_grad(), FullGrad(wrapped, []) as method, run.passes.mode():
                 maps = method(run.inputs[row : row + 1].clone(), [lambda output: output[0]])
-        except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+        except (AssertionError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
             raise NotDefinedHere(
                 "The pytorch-grad-cam library's FullGrad cannot be applied to this network.",
                 "Choose input x gradient or integrated gradients.",

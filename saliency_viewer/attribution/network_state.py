@@ -3,29 +3,62 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """What a network consists of, looked up once, since walking hundreds of modules costs as much as some operators.
+
+    ``names``: each module's first name, the network itself having an empty one.
+    """
+
+    names: dict[nn.Module, str]
+    parameters: tuple[nn.Parameter, ...]
+
+    @classmethod
+    def of(cls, network: nn.Module) -> Inventory:
+        """Walk the modules."""
+        names: dict[nn.Module, str] = {}
+        waiting = [("", network)]
+        while waiting:
+            name, module = waiting.pop()
+            if module in names:
+                continue
+            names[module] = name
+            start = f"{name}." if name else ""
+            children = [(start + key, child) for key, child in module._modules.items() if child is not None]
+            waiting.extend(reversed(children))  # so that names come in the order of definition
+        parameters = {id(p): p for module in names for p in module._parameters.values() if p is not None}
+        return cls(names, tuple(parameters.values()))
+
+    @property
+    def scripted(self) -> bool:
+        """Whether a part of the network is TorchScript, whose operators nobody sees."""
+        return any(isinstance(module, torch.jit.ScriptModule) for module in self.names)
+
+
 @contextmanager
-def borrowed(network: nn.Module) -> Iterator[None]:
+def borrowed(inventory: Inventory) -> Iterator[None]:
     """Evaluation mode, frozen parameters and a private random state; all of it undone at the end, whatever happens.
 
     Buffers are restored too, for networks that count or average in their forward pass even when evaluating.
     The caller's no-grad mode, inference mode and autocast are off inside: they forbid gradients or round them.
     """
-    modes = [(module, module.training) for module in network.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
+    modes = [(module, module.training) for module in inventory.names]
+    flags = [(parameter, parameter.requires_grad) for parameter in inventory.parameters]
     buffers = [
-        (module, name, buffer, buffer.detach().clone())
-        for module in network.modules()
+        (module, name, buffer, _version(buffer), buffer.detach().clone())
+        for module in inventory.names
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
-    devices = sorted({p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"})
+    devices = sorted({p.device.index or 0 for p in inventory.parameters if p.device.type == "cuda"})
     try:
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices=devices))
@@ -34,34 +67,47 @@ def borrowed(network: nn.Module) -> Iterator[None]:
             for kind in ("cpu", *["cuda"] * bool(devices)):
                 stack.enter_context(torch.autocast(kind, enabled=False))
             # Not network.eval(), which exported programs refuse.
-            for module, _ in modes:
-                module.training = False
-            for parameter, _ in flags:
-                parameter.requires_grad_(False)
+            _set((module, False) for module, _ in modes)
+            for parameter, wanted in flags:
+                if wanted:
+                    parameter.requires_grad_(False)
             yield
     finally:
-        for module, training in modes:
-            module.training = training
+        _set(modes)
         for parameter, wanted in flags:
-            parameter.requires_grad_(wanted)
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
         with torch.no_grad():
-            for module, name, buffer, before in buffers:
+            for module, name, buffer, version, before in buffers:
                 module._buffers[name] = buffer  # a forward pass may have put another tensor in its place
-                if not torch.equal(buffer, before):
+                if version is None or _version(buffer) != version:
                     buffer.copy_(before)
 
 
-def full_precision(network: nn.Module) -> nn.Module:
+def _set(modes: Iterable[tuple[nn.Module, bool]]) -> None:
+    """Training flags; setting one is slow, so only those that differ."""
+    for module, training in modes:
+        if module.training != training:
+            module.training = training
+
+
+def _version(buffer: Tensor) -> int | None:
+    """Counts writes to a tensor; None where torch does not count."""
+    return None if buffer.is_inference() else buffer._version
+
+
+def full_precision(network: nn.Module, inventory: Inventory) -> tuple[nn.Module, Inventory]:
     """The network itself, or a float32 copy when its weights are 16-bit floats."""
     halves = (torch.float16, torch.bfloat16)
-    if any(parameter.dtype in halves for parameter in network.parameters()):
-        return copy.deepcopy(network).float()
-    return network
+    if any(parameter.dtype in halves for parameter in inventory.parameters):
+        whole = copy.deepcopy(network).float()
+        return whole, Inventory.of(whole)
+    return network, inventory
 
 
-def working_inputs(network: nn.Module, inputs: Tensor) -> Tensor:
+def working_inputs(inventory: Inventory, inputs: Tensor) -> Tensor:
     """Inputs on the network's device, in its floating type (float32 without parameters)."""
-    parameter = next((p for p in network.parameters() if torch.is_floating_point(p)), None)
+    parameter = next((p for p in inventory.parameters if torch.is_floating_point(p)), None)
     if parameter is None:
         working = inputs.detach().float()
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -31,16 +32,21 @@ _INPLACE_POSITION = {
 class Call:
     """One operator call: its plain name, arguments, and whether it writes to its first argument."""
 
+    __slots__ = ("_writes", "args", "function", "kwargs", "name")
+
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.function = function
         self.args = args
         self.kwargs = kwargs
-        raw = getattr(function, "__name__", "")
-        # torch.export's operators are called "relu_.default" and the like.
-        self.name, self.in_place = _plain_name(raw.split(".")[0])
+        self.name, self._writes = _plain_name(getattr(function, "__name__", ""))
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the call overwrites its first argument."""
+        if self._writes or self.kwargs.get("inplace"):
+            return True
         position = _INPLACE_POSITION.get(self.name)
-        if kwargs.get("inplace") or (position is not None and self.argument(position, "inplace") is True):
-            self.in_place = True
+        return position is not None and self.argument(position, "inplace") is True
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument, however it was passed."""
@@ -63,7 +69,9 @@ class Call:
         return self.function(self.input.detach().clone(), *self.args[1:], **rest)
 
 
-def _plain_name(raw: str) -> tuple[str, bool]:
+@functools.cache
+def _plain_name(full: str) -> tuple[str, bool]:
+    raw = full.split(".")[0]  # torch.export's operators are called "relu_.default" and the like
     if raw in _AUGMENTED:
         return _AUGMENTED[raw], True
     if raw in _REFLECTED:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from saliency_viewer.attribution.lean import LeanOperators, Observer, StridedStem
 from saliency_viewer.attribution.needs import RulePass
+from saliency_viewer.attribution.network_state import Inventory
 from saliency_viewer.attribution.operators import Call, OperatorMode
 from saliency_viewer.attribution.rules import RULE_SETS
 from saliency_viewer.attribution.score import Score, logits_of
+from saliency_viewer.attribution.target_layer import LayerWatch
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
@@ -49,6 +51,7 @@ class Passes:
     """
 
     network: nn.Module
+    inventory: Inventory
     score: Score
     check: Callable[[], None]
     layer: str | None = None
@@ -121,22 +124,27 @@ class Passes:
 
     def refuse_scripts(self) -> None:
         """Raise :class:`NotDefinedHere` where operators cannot be seen."""
-        if self.scripted:
+        if self.inventory.scripted:
             raise NotDefinedHere(
                 "Backward rules cannot see inside a TorchScript network.",
                 "Load the original network with its state dict, or choose a gradient method.",
             )
 
-    @property
-    def scripted(self) -> bool:
-        """Whether a part of the network is TorchScript, whose operators nobody sees."""
-        return any(isinstance(module, torch.jit.ScriptModule) for module in self.network.modules())
+    def watch_layer(self, dimensions: int, recorded: bool = False, sparing: bool = False) -> LayerWatch:
+        """A watch for the target layer of one pass of inputs with so many axes.
+
+        ``recorded``: operators behind a named layer are kept; ``sparing``: large maps are not held.
+        """
+        return LayerWatch(self.network, self.inventory, self.layer, dimensions, recorded, sparing)
 
     def _copy(self, inputs: Tensor) -> Tensor:
         """A copy for the network, which may overwrite its input in place; in the format that lean operators want."""
-        if self.lean is not None and inputs.ndim == 4:
-            return inputs.clone(memory_format=torch.channels_last)
-        return inputs.clone()
+        return inputs.clone() if self.lean is None else fast_copy(inputs)
+
+
+def fast_copy(inputs: Tensor) -> Tensor:
+    """A copy in the memory format in which two-dimensional networks are fastest; equal to the last digits."""
+    return inputs.clone(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs.clone()
 
 
 def leaf_and_copy(inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from saliency_viewer.attribution.head import HeadWatch
 from saliency_viewer.attribution.lean import StridedStem
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.attribution.passes import Passes, gradients, leaf_and_copy
+from saliency_viewer.attribution.passes import Passes, fast_copy, gradients, leaf_and_copy
 from saliency_viewer.attribution.recording import NotReplayable
 from saliency_viewer.attribution.score import logits_of, output_of
 from saliency_viewer.attribution.target_layer import Found, LayerWatch
@@ -48,7 +48,7 @@ def at_point(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> Po
 
     Without a gradient at the input, the pass keeps no graph, and only the operators behind the layer run again.
     """
-    if wish.layer and not wish.gradient and not passes.scripted:
+    if wish.layer and not wish.gradient and not passes.inventory.scripted:
         try:
             return _layer_only(passes, inputs, rows, wish)
         except NotReplayable:
@@ -57,10 +57,10 @@ def at_point(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> Po
 
 
 def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
-    layers = LayerWatch(passes.network, passes.layer, inputs.ndim, recorded=True)
+    layers = passes.watch_layer(inputs.ndim, recorded=True, sparing=True)
     heads = HeadWatch()
     with layers.attached(), torch.no_grad(), passes.mode(watch=_watch(layers, heads if wish.head else None)):
-        returned = passes.network(inputs.clone())
+        returned = passes.network(fast_copy(inputs))
     raw = output_of(returned)
     logits = logits_of(returned, len(rows))
     score = passes.score.value(passes.score.select(logits, rows))
@@ -80,7 +80,7 @@ def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
 
 def _with_graph(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
     leaf, given = leaf_and_copy(inputs)
-    layers = LayerWatch(passes.network, passes.layer, inputs.ndim) if wish.layer else None
+    layers = passes.watch_layer(inputs.ndim) if wish.layer else None
     heads = HeadWatch() if wish.head else None
     with torch.enable_grad():
         if layers is None:

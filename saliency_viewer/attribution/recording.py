@@ -15,7 +15,17 @@ from torch import Tensor
 from saliency_viewer.attribution.operators import Call, tensors_in
 
 _REMEMBERED = 64  # operators; a classifier's last feature maps are never further from its end
+_SMALL = 8  # how many times a tensor is smaller than the largest one when it may belong to the network's end
 _WRITING = frozenset({"setitem", "index_put", "copy", "set"})
+
+
+Step = list[Any]  # [call, result, where]; a list, since the name is bettered afterwards
+
+
+class Module(str):
+    """The name of a module that ended with a step's result, as against that of one that had ended before."""
+
+    __slots__ = ()
 
 
 class NotReplayable(Exception):  # noqa: N818 - reads as what it says
@@ -23,43 +33,78 @@ class NotReplayable(Exception):  # noqa: N818 - reads as what it says
 
 
 class Recording:
-    """Operators with their results, in the order in which they ran."""
+    """Operators with their results, in the order in which they ran.
 
-    def __init__(self) -> None:
-        self._steps: deque[tuple[Call, Any]] = deque(maxlen=_REMEMBERED)
+    ``sparing``: the number of axes of feature maps, for passes without a graph that must not hold large maps; 0 holds
+    all of the last operators.
+    """
 
-    def watch(self, call: Call, result: Any) -> None:
-        """See one operator."""
-        self._steps.append((_held(call), call.input if call.name == "setitem" else result))
+    def __init__(self, sparing: int = 0) -> None:
+        self._steps: deque[Step] = deque(maxlen=_REMEMBERED)
+        self._sparing = sparing
+        self._seen = 0
+        self._largest = 0
+
+    def watch(self, call: Call, result: Any, where: str) -> None:
+        """See one operator that ran after the module ``where``."""
+        if self._sparing and isinstance(result, Tensor) and result.ndim == self._sparing and call.name != "pad":
+            self._spare(result.numel())
+        self._steps.append([_held(call), call.input if call.name == "setitem" else result, where])
+        self._seen += 1
+
+    def _spare(self, size: int) -> None:
+        """Let older steps go before large maps.
+
+        Every tensor that is held costs time, since its memory cannot serve the next operator, and only what follows
+        the latest large maps can be the end of a classifier.
+        """
+        self._largest = max(self._largest, size)
+        if size * _SMALL > self._largest:
+            self._steps.clear()
+
+    def ended(self, result: Any, module: str) -> None:
+        """A module ended with ``result``: if the last operator made it, the module is its name."""
+        if self._steps and self._steps[-1][1] is result:
+            self._steps[-1][2] = Module(module)
+
+    def reversed(self) -> Iterable[Step]:
+        """The steps, the latest first."""
+        return reversed(self._steps)
 
     def restart(self) -> None:
         """Forget what came before, and keep everything from here on."""
         self._steps = deque()
+        self._sparing = 0
 
-    def on_the_way_to(self, end: Tensor) -> Iterable[tuple[int, Tensor]]:
-        """(position, tensor) of every result that ``end`` depends on, the latest first."""
+    def on_the_way_to(self, end: Tensor) -> Iterable[tuple[int, Step, Tensor]]:
+        """(position, step, tensor) of every result that ``end`` depends on, the latest first."""
         needed = {id(end)}
         for position in range(len(self._steps) - 1, -1, -1):
-            call, result = self._steps[position]
+            step = self._steps[position]
+            call, result, _ = step
             found = [tensor for tensor in tensors_in(result) if id(tensor) in needed]
             if found:
-                yield from ((position, tensor) for tensor in found)
+                yield from ((position, step, tensor) for tensor in found)
                 needed.update(id(tensor) for tensor in tensors_in([call.args, call.kwargs]))
 
     def after(self, position: int) -> Tail:
         """The operators behind that position."""
-        return Tail(list(self._steps)[position + 1 :])
+        return Tail(list(self._steps)[position + 1 :], self._seen - len(self._steps) + position)
 
     def whole(self) -> Tail:
-        """All operators that were kept."""
-        return Tail(list(self._steps))
+        """All operators that were kept; the first one copied the named layer."""
+        return Tail(list(self._steps), self._seen - len(self._steps))
 
 
 class Tail:
-    """Operators from a layer to the score, to be run again with other activations of the same shape."""
+    """Operators from a layer to the score, to be run again with other activations of the same shape.
 
-    def __init__(self, steps: Sequence[tuple[Call, Any]]) -> None:
+    ``maker``: how many operators ran before the one that made the layer.
+    """
+
+    def __init__(self, steps: Sequence[Step], maker: int) -> None:
         self._steps = steps
+        self.maker = maker
 
     def replay(self, layer: Tensor, given: Tensor, end: Tensor) -> Tensor:
         """What ``end`` becomes when ``layer`` becomes ``given``, of the same shape.
@@ -68,7 +113,7 @@ class Tail:
         where a recorded operator wrote into a tensor that is not computed from the layer.
         """
         known: dict[int, Tensor] = {id(layer): given}
-        for call, result in self._steps:
+        for call, result, _ in self._steps:
             if not any(id(tensor) in known for tensor in tensors_in([call.args, call.kwargs])):
                 if _writes(call):
                     raise NotReplayable

@@ -19,11 +19,10 @@ def segments_of(image: NDArray[np.float64], dilation: int) -> list[NDArray[np.bo
     from scipy import ndimage
 
     labels = _volume_labels(image) if image.ndim == 4 else _plane_labels(image)
-    footprint = ndimage.iterate_structure(ndimage.generate_binary_structure(image.ndim - 1, 1), dilation)
     masks = [found == number for found in labels for number in np.unique(found)]
     if dilation == 0:
         return masks
-    return [ndimage.binary_dilation(mask, structure=footprint) for mask in masks]
+    return [ndimage.binary_dilation(mask, iterations=dilation) for mask in masks]
 
 
 def _plane_labels(image: NDArray[np.float64]) -> list[NDArray[np.intp]]:

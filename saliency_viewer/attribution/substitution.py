@@ -2,54 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from saliency_viewer.attribution.operators import Call
 from saliency_viewer.attribution.passes import Passes
 from saliency_viewer.attribution.recording import NotReplayable
 from saliency_viewer.attribution.score import logits_of, output_of
-from saliency_viewer.attribution.target_layer import Found, LayerWatch
+from saliency_viewer.attribution.target_layer import Found
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
 
 class Substitution:
     """One input (1, C, *spatial) of sample ``row`` whose layer can be changed.
 
-    ``maps`` is (1, K, *layer spatial). Raises :class:`UserError` when the network has no such layer.
+    ``maps`` is (1, K, *layer spatial). Where the operators behind the layer cannot be run on their own, the whole
+    network runs with the layer exchanged. Raises :class:`UserError` when the network has no such layer.
     """
 
     def __init__(self, passes: Passes, inputs: Tensor, row: int) -> None:
-        self._passes, self._row = passes, row
-        layers = LayerWatch(passes.network, passes.layer, inputs.ndim, recorded=True)
+        self._passes, self._inputs, self._row = passes, inputs, row
+        self._layers = layers = passes.watch_layer(inputs.ndim, recorded=True)
         with layers.attached(), torch.no_grad(), passes.mode(watch=layers.watch):
             returned = passes.network(inputs.clone())
-        self._logits = logits_of(returned, 1)
         self._end = output_of(returned)
+        expected = logits_of(returned, 1)
         try:
             self._found: Found = layers.find_recorded(self._end)
-            self._try()
         except NotReplayable:
-            raise NotDefinedHere(
-                "The operators behind the chosen layer of this network cannot be run on their own.",
-                "Choose another layer, or a method that needs only its gradient, such as Grad-CAM.",
-            ) from None
+            raise _refusal() from None
+        ways = (self._replayed, self._exchanged)
+        self._again = next((way for way in ways if self._gives(way, expected)), None)
+        if self._again is None:
+            raise _refusal()
         self.maps = self._found.form.maps(self._found.tensor)
 
     def score_without(self, channel: int) -> Tensor:
-        """f, a scalar tensor, with that channel at zero."""
+        """Score, a scalar tensor, with that channel at zero."""
+        if self._again is None:
+            raise _refusal()
         changed = self._found.tensor.clone()
         self._found.form.maps(changed)[:, channel] = 0
-        return self._again(changed)
+        return self._passes.score.value(self._passes.score.select(self._again(changed), [self._row]))[0]
 
-    def _try(self) -> None:
-        """Raise :class:`NotReplayable` where the unchanged layer does not lead to the logits that were found."""
-        if not torch.allclose(self._replayed(self._found.tensor.clone()), self._logits, rtol=1e-4, atol=1e-6):
-            raise NotReplayable
-
-    def _again(self, layer: Tensor) -> Tensor:
-        logits = self._replayed(layer)
-        return self._passes.score.value(self._passes.score.select(logits, [self._row]))[0]
+    def _gives(self, way: Callable[[Tensor], Tensor], expected: Tensor) -> bool:
+        """Whether the layer's own values give the network's own output."""
+        try:
+            return torch.allclose(way(self._found.tensor.clone()), expected, rtol=1e-4, atol=1e-6)
+        except NotReplayable:
+            return False
 
     def _replayed(self, layer: Tensor) -> Tensor:
         with torch.no_grad(), self._passes.mode():
             return logits_of(self._found.replayed(layer, self._end), 1)
+
+    def _exchanged(self, layer: Tensor) -> Tensor:
+        if self._found.tail is None:
+            raise NotReplayable
+        # The same hook again: of a named layer it is its copy, one more operator, that is exchanged.
+        with self._layers.attached(), torch.no_grad(), self._passes.mode(_Exchange(self._found.tail.maker, layer)):
+            return logits_of(self._passes.network(self._inputs.clone()), 1)
+
+
+class _Exchange:
+    """Handles one pass: the operator at a known place gives other values."""
+
+    def __init__(self, place: int, values: Tensor) -> None:
+        self._place, self._values = place, values
+
+    def __call__(self, call: Call) -> Any:
+        result = call.run()
+        self._place -= 1
+        if self._place != -1:
+            return result
+        return result.copy_(self._values)
+
+
+def _refusal() -> NotDefinedHere:
+    return NotDefinedHere(
+        "The operators behind the chosen layer of this network cannot be run on their own.",
+        "Choose another layer, or a method that needs only its gradient, such as Grad-CAM.",
+    )

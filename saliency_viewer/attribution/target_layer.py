@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections import deque
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.layer_forms import Form, Forms
+from saliency_viewer.attribution.network_state import Inventory
 from saliency_viewer.attribution.operators import Call, tensors_in
-from saliency_viewer.attribution.recording import NotReplayable, Recording, Tail
+from saliency_viewer.attribution.recording import Module, NotReplayable, Recording, Step, Tail
+from saliency_viewer.attribution.rules.families import CONVOLUTIONS
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
-_REMEMBERED = 64  # maps; the last on the way to the score is never further from the end of a classifier
 _TOKEN_LAYERS = 6  # how many of the last token layers are asked whether the score depends on their patches
 
 
@@ -40,7 +42,7 @@ class Found:
 
 
 class LayerWatch:
-    """Remembers the tensors that may be the target layer during one forward pass.
+    """Remembers the operators that may have made the target layer during one forward pass.
 
     With a name, that module's output counts (its last call). Without, the last maps with more than one position on
     the way to the score, whether a module, a function or an in-place operator made them. Of token layers only layer
@@ -48,37 +50,52 @@ class LayerWatch:
     token is alone.
     """
 
-    def __init__(self, network: nn.Module, name: str | None, input_dimensions: int, recorded: bool = False) -> None:
-        self._network = network
+    def __init__(
+        self,
+        network: nn.Module,
+        inventory: Inventory,
+        name: str | None,
+        input_dimensions: int,
+        recorded: bool,
+        sparing: bool,
+    ) -> None:
         self._name = name
+        self._recorded = recorded
         self._forms = Forms(input_dimensions)
-        self._seen: deque[tuple[Tensor, str, Form]] = deque(maxlen=_REMEMBERED)
+        self._recording = Recording(input_dimensions if sparing else 0)
+        self._names = inventory.names
+        self._chosen = None if name is None else _module(network, inventory, name)
         self._named: Tensor | None = None
         self._latest_module = ""
-        self._recording = Recording() if recorded else None
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Follow module names while the network runs; leaves no hook behind."""
-        handles = [module.register_forward_hook(self._hook(name)) for name, module in self._modules()]
+        """Follow module names while the network runs.
+
+        One hook on all modules, since hooking and unhooking hundreds costs as much as some operators. Other threads'
+        networks run through it untouched.
+        """
+        thread = threading.get_ident()
+
+        def hook(module: nn.Module, _inputs: Any, output: Any) -> Any:
+            name = self._names.get(module)
+            if name is None or threading.get_ident() != thread:
+                return None
+            return self._ended(module, name, output)
+
+        handle = register_module_forward_hook(hook)
         try:
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            handle.remove()
 
     def watch(self, call: Call, result: Any) -> None:
-        """See one operator's result. Padding only surrounds maps that were seen before."""
-        if call.name == "layer_norm":
-            self._forms.layer_norm(call.argument(1, "normalized_shape", ()))
-        if self._recording is not None:
-            self._recording.watch(call, result)
-        if call.name == "pad":
-            return
-        for tensor in (result,) if isinstance(result, Tensor) else tensors_in(result):
-            form = self._forms.of(tensor)
-            if form is not None and (form.grid is None or call.name == "layer_norm"):
-                self._seen.append((tensor, self._label(call.name), form))
+        """See one operator's result."""
+        if call.name in CONVOLUTIONS and isinstance(result, Tensor):
+            self._forms.convolution(result.shape)
+        elif call.name == "layer_norm":
+            self._forms.layer_norm(call.argument(1, "normalized_shape", ()), call.input.shape)
+        self._recording.watch(call, result, self._latest_module)
 
     def find(self, score: Tensor) -> Found:
         """The layer in the graph behind ``score`` (N,); raises :class:`UserError` when there is none."""
@@ -86,39 +103,41 @@ class LayerWatch:
             return self._by_name(in_graph=True)
         reached = nodes_behind(score)
         tokens: list[Found] = []
-        for tensor, label, form in reversed(self._seen):
-            if tensor.grad_fn not in reached:
-                continue
-            if form.grid is None:
-                break
-            tokens.append(Found(tensor, label, form))
-            if len(tokens) == _TOKEN_LAYERS or not form.prefix:
-                break
-        else:
-            if not tokens:
-                raise _no_layer()
-        if tokens:
-            return _with_patch_gradient(tokens, score)
-        return Found(tensor, label, form)
+        for step in self._recording.reversed():
+            for tensor in tensors_in(step[1]):
+                found = self._candidate(step, tensor) if tensor.grad_fn in reached else None
+                if found is None:
+                    continue
+                if found.form.grid is None:
+                    return _with_patch_gradient(tokens, score) if tokens else found
+                tokens.append(found)
+                if len(tokens) == _TOKEN_LAYERS or not found.form.prefix:
+                    return _with_patch_gradient(tokens, score)
+        return _with_patch_gradient(tokens, score)
 
     def find_recorded(self, end: Tensor) -> Found:
         """The layer among the recorded operators on the way to ``end``.
 
         Raises :class:`NotReplayable` where only the graph can tell, and :class:`UserError` when there is none.
         """
-        if self._recording is None:
-            raise NotReplayable
         if self._name is not None:
-            named = self._by_name()
-            return Found(named.tensor, named.name, named.form, self._recording.whole())
-        seen = {id(tensor): (label, form) for tensor, label, form in self._seen}
-        for position, tensor in self._recording.on_the_way_to(end):
-            if id(tensor) in seen:
-                label, form = seen[id(tensor)]
-                if form.grid is not None:
-                    break
-                return Found(tensor, label, form, self._recording.after(position))
+            return replace(self._by_name(), tail=self._recording.whole())
+        for position, step, tensor in self._recording.on_the_way_to(end):
+            found = self._candidate(step, tensor)
+            if found is not None and found.form.grid is not None:
+                break
+            if found is not None:
+                return replace(found, tail=self._recording.after(position))
         raise NotReplayable
+
+    def _candidate(self, step: Step, tensor: Tensor) -> Found | None:
+        """A step's result as a layer; None for what is no feature map."""
+        call, _, where = step
+        form = None if call.name == "pad" else self._forms.of(tensor)  # padding only surrounds maps seen before
+        if form is None or (form.grid is not None and call.name != "layer_norm"):
+            return None
+        label = where if isinstance(where, Module) else f"{where} → {call.name}" if where else call.name
+        return Found(tensor, str(label), form)
 
     def _by_name(self, in_graph: bool = False) -> Found:
         form = None if self._named is None else self._forms.of(self._named)
@@ -129,39 +148,34 @@ class LayerWatch:
             )
         return Found(self._named, str(self._name), form)
 
-    def _modules(self) -> Iterator[tuple[str, nn.Module]]:
-        if self._name is None:
-            yield from ((name, module) for name, module in self._network.named_modules() if name)
-            return
-        modules = dict(self._network.named_modules())
-        if self._name not in modules:
-            near = difflib.get_close_matches(self._name, modules, n=3, cutoff=0.4)
-            hint = f"Did you mean {' or '.join(near)}?" if near else "Choose a layer from the model's layer tree."
-            raise UserError(f"The network has no layer '{self._name}'.", hint)
-        yield self._name, modules[self._name]
+    def _ended(self, module: nn.Module, name: str, output: Any) -> Any:
+        self._latest_module = name
+        if name:
+            # The outermost module that ends with this tensor is the name a user knows: layer4, not layer4.1.relu.
+            self._recording.ended(output, name)
+        if module is not self._chosen or not isinstance(output, Tensor):
+            return None
+        # A later in-place operator must not change what was captured, so the network goes on with a copy.
+        self._named = output
+        if self._recorded:
+            self._recording.restart()
+        return output.clone()
 
-    def _hook(self, name: str) -> Any:
-        def remember(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-            self._latest_module = name
-            if self._seen and self._seen[-1][0] is output:
-                # The outermost module that ends with this tensor is the name a user knows: layer4, not layer4.1.relu.
-                self._seen[-1] = (output, name, self._seen[-1][2])
-            if name != self._name or not isinstance(output, Tensor):
-                return None
-            # A later in-place operator must not change what was captured, so the network goes on with a copy.
-            self._named = output
-            if self._recording is not None:
-                self._recording.restart()
-            return output.clone()
 
-        return remember
-
-    def _label(self, operator: str) -> str:
-        return f"{self._latest_module} → {operator}" if self._latest_module else operator
+def _module(network: nn.Module, inventory: Inventory, name: str) -> nn.Module:
+    """The module of that name, also when it has several."""
+    try:
+        return network.get_submodule(name)
+    except AttributeError:
+        near = difflib.get_close_matches(name, inventory.names.values(), n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "Choose a layer from the model's layer tree."
+        raise UserError(f"The network has no layer '{name}'.", hint) from None
 
 
 def _with_patch_gradient(candidates: list[Found], score: Tensor) -> Found:
-    """The first candidate at whose patch tokens the score has a gradient."""
+    """The first candidate at whose patch tokens the score has a gradient; raises when there is none."""
+    if not candidates:
+        raise _no_layer()
     tensors = [found.tensor for found in candidates]
     gradients = torch.autograd.grad(score.sum(), tensors, retain_graph=True, allow_unused=True)
     for found, gradient in zip(candidates, gradients, strict=True):

@@ -98,7 +98,7 @@ def test_one_hidden_layer_of_rectifiers_is_integrated_gradients() -> None:
     baseline = torch.full_like(x, -1.0)
     exact = one(network, x, "deep-lift", 1, baseline=baseline).signed
     path = one(network, x, "integrated-gradients", 1, baseline=baseline, steps=2000, batch_size=500).signed
-    assert top(exact - path) < 2e-4 * top(exact)
+    assert top(exact - path) < 5e-4 * top(exact)
     coarse = one(network, x, "integrated-gradients", 1, baseline=baseline, steps=30).signed
     assert top(exact - path) < top(exact - coarse) / 10  # it converges to DeepLIFT
 

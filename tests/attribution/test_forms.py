@@ -265,9 +265,9 @@ def test_layers_that_are_no_maps_are_refused_by_name() -> None:
 def known(dimensions: int, *normalised: int, maps: tuple[int, ...] | None = None) -> Forms:
     forms = Forms(dimensions)
     for size in normalised:
-        forms.layer_norm((size,))
+        forms.layer_norm((size,), (2, 9, size))
     if maps is not None:
-        forms.of(torch.zeros(maps))
+        forms.convolution(maps)
     return forms
 
 
@@ -279,6 +279,14 @@ def test_forms_of_tensors() -> None:
     assert known(4, 5).of(torch.zeros(2, 1, 1, 5)) is None
     assert known(4).of(torch.zeros(2, 5)) is None
     assert known(3).of(torch.zeros(2, 5, 9)) == Form()
+
+
+def test_what_was_normalised_itself_is_channels_last_whatever_its_sides() -> None:
+    """Eight rows, as many as another stage has channels."""
+    forms = known(4, 8)
+    forms.layer_norm((16,), (2, 8, 6, 16))
+    assert forms.of(torch.zeros(2, 8, 6, 16)) == Form(channels_last=True)
+    assert forms.of(torch.zeros(2, 16, 8, 6)) == Form()
 
 
 @pytest.mark.parametrize(("count", "prefix"), [(12, 0), (13, 1), (16, 4), (20, 8), (21, None), (11, None)])

@@ -16,10 +16,10 @@ from saliency_viewer.errors import Cancelled, UserError
 IDS = [found.id for found in METHODS]
 LIBRARY = {"eigen-grad-cam", "kpca-cam", "fem", "grad-cam-elementwise", "full-grad"}  # two-dimensional networks only
 # Maps that do not know the sign of the score, and maps that are neither odd nor even in the gradient.
-EVEN = {"smooth-grad-squared", "var-grad", "eigen-cam", "kpca-cam", "fem", "full-grad"}
+EVEN = {"smooth-grad-squared", "var-grad", "eigen-cam", "eigen-grad-cam", "kpca-cam", "fem", "full-grad"}
 NEITHER = {
     *("guided-backprop", "guided-grad-cam", "deconvnet", "grad-cam-plus-plus", "layer-cam", "score-cam", "xrai"),
-    *("eigen-grad-cam", "grad-cam-elementwise"),
+    "grad-cam-elementwise",
 }
 CASES = [(name, axes) for name in NETWORKS for axes in SIZES]
 
@@ -83,8 +83,9 @@ def test_the_batch_size_does_not_change_a_map(case: tuple[nn.Module, Tensor, Res
     network, inputs, results = case
     single = run(network, inputs, batch_size=1, skip_undefined=True)
     for name, result in results.items():
-        scale = result.signed.abs().max()
-        assert (result.signed - single[name].signed).abs().max() <= 1e-5 * scale, name
+        # Differences of scores are no more exact than the scores themselves.
+        allowed = 1e-5 * result.signed.abs().max() + 2e-7 * result.score.abs().max()
+        assert (result.signed - single[name].signed).abs().max() <= allowed, name
 
 
 @pytest.mark.parametrize("name", IDS)

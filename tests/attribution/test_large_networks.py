@@ -59,10 +59,11 @@ def calibrated(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[
 def case(request: pytest.FixtureRequest) -> tuple[Row, nn.Module, Tensor, Results]:
     row = NETWORKS[request.param]
     network, inputs = calibrated(row[0], row[1])
+    samples, paths = {"samples": 2}, {"steps": 2}
     few = {
-        **dict.fromkeys(("smooth-grad", "smooth-grad-squared", "var-grad", "gradient-shap", "rise"), {"samples": 2}),
-        **dict.fromkeys(("smooth-integrated-gradients", "noise-tunnel-ig"), {"samples": 2, "steps": 1}),
-        **dict.fromkeys(("integrated-gradients", "blur-ig", "guided-ig", "xrai"), {"steps": 2}),
+        **{key: samples for key in ("smooth-grad", "smooth-grad-squared", "var-grad", "gradient-shap", "rise")},
+        **{key: {**samples, "steps": 1} for key in ("smooth-integrated-gradients", "noise-tunnel-ig")},
+        **{key: paths for key in ("integrated-gradients", "blur-ig", "guided-ig", "xrai")},
         "score-cam": {"clusters": 2},
         "occlusion": {"size": 48, "stride": 48},
     }

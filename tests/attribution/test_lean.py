@@ -16,7 +16,8 @@ from saliency_viewer.attribution import explain
 from saliency_viewer.attribution.lean import Folds, LeanOperators, Observer, StridedStem
 from saliency_viewer.attribution.lean.geometry import Geometry, Mirrored, Phases
 from saliency_viewer.attribution.lean.operators import _Prepared
-from saliency_viewer.attribution.network_state import borrowed
+from saliency_viewer.attribution.network_state import Inventory, borrowed
+from saliency_viewer.attribution.operators import OperatorMode
 from saliency_viewer.attribution.passes import Passes
 from saliency_viewer.attribution.score import Score
 
@@ -71,7 +72,7 @@ def compared(axes: int, x: Tensor, weight: Tensor, options: dict[str, Any]) -> A
 
 
 def mode(handle: Any) -> Any:
-    return Passes(nn.Identity(), Score.of(0, 1), lambda: None).mode(handle)
+    return OperatorMode(lambda: None, handle)
 
 
 @pytest.mark.parametrize("sides", [(13, 16), (12, 12), (7, 20)])
@@ -206,10 +207,10 @@ def folding(name: str, bias: bool = True) -> tuple[Folding, Tensor]:
 @pytest.mark.parametrize("name", BODIES)
 def test_folded_networks_give_the_same_logits_and_gradients(name: str, bias: bool) -> None:
     network, x = folding(name, bias)  # in train mode, as a careless caller leaves it
-    with borrowed(network):
+    with borrowed(Inventory.of(network)):
         expected = network(x)
         observer = Observer()
-        passes = Passes(network, Score.of(1, 2), lambda: None)
+        passes = Passes(network, Inventory.of(network), Score.of(1, 2), lambda: None)
         with passes.mode(watch=observer.watch):
             network(x)
         folds = observer.folds()
@@ -262,9 +263,9 @@ def test_weights_that_are_computed_are_not_folded() -> None:
         torch.manual_seed(0)
         network, x = Standardised().double(), torch.randn(2, 2, 8, 8, dtype=torch.float64)
         network(x)
-    with borrowed(network):
+    with borrowed(Inventory.of(network)):
         observer = Observer()
-        passes = Passes(network, Score.of(1, 2), lambda: None)
+        passes = Passes(network, Inventory.of(network), Score.of(1, 2), lambda: None)
         with passes.mode(watch=observer.watch):
             expected = network(x)
         assert not observer.folds().skipped

@@ -121,7 +121,7 @@ def discs(count: int, side: int, seed: int) -> list[NDArray[np.bool_]]:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_ranking_equals_pair_s_with_given_segments(seed: int) -> None:
-    """PAIR takes the largest over channels of a base attribution (rows, columns, channels) and at least 50 new pixels."""
+    """PAIR takes the largest over channels of an attribution (rows, columns, channels) and at least 50 new pixels."""
     side = 100
     base = np.random.default_rng(seed + 10).normal(size=(side, side, 3))
     masks = discs(25, side, seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import SIZES, Plain, inputs_for, make
+from small_networks import FEW, SIZES, Plain, inputs_for, make
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -112,9 +112,10 @@ def test_in_place_code_gives_the_maps_of_the_same_code_out_of_place(name: str) -
     tricky, plain = (Body(wiring).double() for wiring in PAIRS[name])
     inputs = inputs_for(2).double()
     kept = inputs.clone()
-    one, other = (explain(net, inputs, IDS, 1, skip_undefined=True) for net in (tricky, plain))
+    methods = [key for key in IDS if key != "full-grad"]  # whose library knows modules only
+    one, other = (explain(net, inputs, methods, 1, parameters=FEW, skip_undefined=True) for net in (tricky, plain))
     assert torch.equal(inputs, kept)
-    assert set(one) == set(other) == {key for key in IDS if key != "saliency-tubes"}
+    assert set(one) == set(other) == {key for key in methods if key != "saliency-tubes"}
     for key in one:
         assert torch.equal(one[key].score, other[key].score)
         assert torch.allclose(one[key].signed, other[key].signed, atol=1e-6 * float(other[key].signed.abs().max())), key
@@ -206,14 +207,16 @@ class FullAllocator:
 @pytest.mark.parametrize("axes", SIZES)
 def test_when_memory_runs_out_chunks_halve_and_the_maps_are_the_same(axes: int) -> None:
     network, inputs = make("residual", axes).double(), inputs_for(axes, 5).double()
-    expected = explain(network, inputs, IDS, 1, batch_size=8)
+    options: dict[str, Any] = {"parameters": FEW, "batch_size": 8, "skip_undefined": True}
+    expected = explain(network, inputs, IDS, 1, **options)
     allocator = FullAllocator(2)
     handle = network.get_submodule("body").register_forward_pre_hook(allocator)
-    found = explain(network, inputs, IDS, 1, batch_size=8)
+    found = explain(network, inputs, IDS, 1, **options)
     handle.remove()
+    assert set(found) == set(expected)
     assert allocator.failures >= 1
     assert found["gradient"].provenance.batch_size <= 2
-    for key in IDS:
+    for key in found:
         assert torch.allclose(
             found[key].signed, expected[key].signed, atol=1e-6 * float(expected[key].signed.abs().max())
         )
@@ -230,7 +233,7 @@ def test_a_small_memory_budget_makes_small_chunks() -> None:
     network, inputs = make("residual", 2), inputs_for(2, 4)
     found = {b: explain(network, inputs, "gradient", 0, memory_budget=b)["gradient"] for b in (1, 2**30)}
     assert found[1].provenance.batch_size == 1
-    assert found[2**30].provenance.batch_size == 4
+    assert found[2**30].provenance.batch_size == 8
     assert torch.allclose(found[1].signed, found[2**30].signed, atol=1e-6)
 
 
@@ -247,7 +250,7 @@ def test_other_input_types_give_the_map_of_float32(dtype: torch.dtype) -> None:
 def test_sixteen_bit_weights_count_as_their_rounded_values_in_float32(dtype: torch.dtype) -> None:
     half = make("residual", 2).to(dtype)
     rounded = copy.deepcopy(half).float()
-    one, other = (explain(network, inputs_for(2), IDS, 0) for network in (half, rounded))
+    one, other = (explain(network, inputs_for(2), IDS, 0, parameters=FEW) for network in (half, rounded))
     for key in IDS:
         assert torch.equal(one[key].signed, other[key].signed), key
     assert {parameter.dtype for parameter in half.parameters()} == {dtype}

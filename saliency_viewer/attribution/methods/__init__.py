@@ -46,51 +46,65 @@ from saliency_viewer.attribution.methods.xrai import XRAI
 from saliency_viewer.domain import parameter_specs
 from saliency_viewer.errors import UserError
 
-__all__ = ["METHODS", "Capabilities", "Method", "NoParameters", "Reduced", "method", "method_parameters"]
+__all__ = ["FAMILIES", "METHODS", "Capabilities", "Method", "NoParameters", "Reduced", "method", "method_parameters"]
 
-METHODS: tuple[Method, ...] = (
-    GradCAM(),
-    LayerGradCAM(),
-    GradCAMPlusPlus(),
-    HiResCAM(),
-    RespondCAM(),
-    SaliencyTubes(),
-    LayerCAM(),
-    XGradCAM(),
-    EigenCAM(),
-    AblationCAM(),
-    ScoreCAM(),
-    Gradient(),
-    SmoothGrad(),
-    SmoothGradSquared(),
-    VarGrad(),
-    InputXGradient(),
-    IntegratedGradients(),
-    SmoothIntegratedGradients(),
-    NoiseTunnelIG(),
-    BlurIG(),
-    GuidedIG(),
-    XRAI(),
-    GradientSHAP(),
-    DeepLIFT(),
-    LayerDeepLIFT(),
-    GuidedBackprop(),
-    GuidedGradCAM(),
-    DeconvNet(),
-    ExcitationBackprop(),
-    LRPEpsilonPlus(),
-    LRPEpsilonPlusFlat(),
-    LRPEpsilonAlpha2Beta1(),
-    LRPEpsilonAlpha2Beta1Flat(),
-    LRPEpsilonGammaBox(),
-    Occlusion(),
-    RISE(),
-    EigenGradCAM(),
-    KPCACAM(),
-    FEM(),
-    GradCAMElementWise(),
-    FullGrad(),
-)
+# Families in the order in which users see them.
+FAMILIES: dict[str, tuple[Method, ...]] = {
+    "Class activation maps": (
+        GradCAM(),
+        LayerGradCAM(),
+        GradCAMPlusPlus(),
+        HiResCAM(),
+        RespondCAM(),
+        SaliencyTubes(),
+        LayerCAM(),
+        XGradCAM(),
+        EigenCAM(),
+        AblationCAM(),
+        ScoreCAM(),
+    ),
+    "Gradients": (
+        Gradient(),
+        InputXGradient(),
+        SmoothGrad(),
+        SmoothGradSquared(),
+        VarGrad(),
+    ),
+    "Differences from a baseline": (
+        IntegratedGradients(),
+        SmoothIntegratedGradients(),
+        NoiseTunnelIG(),
+        BlurIG(),
+        GuidedIG(),
+        XRAI(),
+        GradientSHAP(),
+        DeepLIFT(),
+        LayerDeepLIFT(),
+    ),
+    "Backward rules": (
+        GuidedBackprop(),
+        GuidedGradCAM(),
+        DeconvNet(),
+        ExcitationBackprop(),
+        LRPEpsilonPlus(),
+        LRPEpsilonPlusFlat(),
+        LRPEpsilonAlpha2Beta1(),
+        LRPEpsilonAlpha2Beta1Flat(),
+        LRPEpsilonGammaBox(),
+    ),
+    "Hidden parts": (
+        Occlusion(),
+        RISE(),
+    ),
+    "From pytorch-grad-cam": (
+        EigenGradCAM(),
+        KPCACAM(),
+        FEM(),
+        GradCAMElementWise(),
+        FullGrad(),
+    ),
+}
+METHODS: tuple[Method, ...] = tuple(found for family in FAMILIES.values() for found in family)
 
 
 def method(name: str) -> Method:

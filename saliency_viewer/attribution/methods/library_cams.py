@@ -80,7 +80,7 @@ class FullGrad(Method):
     label = "FullGrad"
     reference = "Srinivas and Fleuret 2019, arXiv:1905.00780; pytorch-grad-cam: FullGrad"
     summary = "Input times gradient together with what every layer's biases add; never negative."
-    capabilities = Capabilities(signed=False)
+    capabilities = Capabilities(signed=False, one_sided=True)
 
     def needs(self, parameters: Any) -> tuple[Need, ...]:
         """The library's own passes."""

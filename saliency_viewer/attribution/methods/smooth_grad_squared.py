@@ -22,7 +22,7 @@ class SmoothGradSquared(Method):
     label = "SmoothGrad²"
     reference = "Hooker et al. 2019, arXiv:1806.10758"
     summary = "The mean squared gradient over noisy copies of the image: where it is sensitive, either way."
-    capabilities = Capabilities(signed=False)
+    capabilities = Capabilities(signed=False, one_sided=True)
     Parameters = SmoothGradParameters
 
     def needs(self, parameters: SmoothGradParameters) -> tuple[Need, ...]:

@@ -19,7 +19,7 @@ class VarGrad(Method):
     label = "VarGrad"
     reference = "Adebayo et al. 2018, arXiv:1810.03292"
     summary = "How much the gradient varies over noisy copies of the image."
-    capabilities = Capabilities(signed=False)
+    capabilities = Capabilities(signed=False, one_sided=True)
     Parameters = SmoothGradParameters
 
     def needs(self, parameters: SmoothGradParameters) -> tuple[Need, ...]:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from saliency_viewer.attribution import METHODS, Method
+from saliency_viewer.attribution import FAMILIES, METHODS, Method
 from saliency_viewer.domain import MethodRequest, parameter_specs
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui import theme
@@ -57,7 +57,7 @@ class MethodRow(QWidget):
         words = self.form.summary() or ("layer" if self.method.capabilities.needs_layer else "")
         has_any = bool(parameter_specs(self.method.Parameters))
         arrow = " ▾" if self.form.isHidden() else " ▴"
-        self._fold.setText(words + arrow if has_any else words)
+        self._fold.setText((words or "options") + arrow if has_any else words)
         self._fold.setEnabled(has_any)
 
 
@@ -72,7 +72,10 @@ class MethodsPanel(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(frame)
         self.rows = [MethodRow(method) for method in sorted(METHODS, key=_rank)]
+        self._headings = {name: label(name, "muted") for name in FAMILIES}
         for line in self.rows:
+            if line.method.id not in _SHOWN_FIRST and _opens_its_family(line.method):
+                inside.addWidget(self._headings[_family(line.method)])
             inside.addWidget(line)
         self._more = self._fold(_MORE)
         self._more.clicked.connect(self._show_more)
@@ -170,13 +173,17 @@ class MethodsPanel(QWidget):
             self._target.addItems(list(self._state.card.output.classes))
 
     def _hide_rest(self) -> None:
+        self._show(everything=False)
+
+    def _show(self, everything: bool) -> None:
         for line in self.rows:
-            line.setVisible(line.method.id in _SHOWN_FIRST or line.check.isChecked())
+            line.setVisible(everything or line.method.id in _SHOWN_FIRST or line.check.isChecked())
+        for heading in self._headings.values():
+            heading.setVisible(everything)
 
     def _show_more(self) -> None:
         hidden = any(line.isHidden() for line in self.rows)
-        for line in self.rows:
-            line.setVisible(hidden or line.method.id in _SHOWN_FIRST or line.check.isChecked())
+        self._show(everything=hidden)
         self._more.setText("Fewer methods ▴" if hidden else f"{_MORE} ▾")
 
     def _progress(self) -> None:
@@ -195,6 +202,15 @@ def time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{max(1, round(seconds))} s left" if seconds < 90 else f"{round(seconds / 60)} min left"
+
+
+def _family(method: Method) -> str:
+    return next(name for name, members in FAMILIES.items() if method in members)
+
+
+def _opens_its_family(method: Method) -> bool:
+    """Whether no other row of its family comes before it in the list below the first ones."""
+    return method is next(one for one in FAMILIES[_family(method)] if one.id not in _SHOWN_FIRST)
 
 
 def _rank(method: Method) -> int:

@@ -39,8 +39,9 @@ class ParameterForm(QWidget):
         return changed
 
     def summary(self) -> str:
-        """The first two values in a few characters."""
-        return " · ".join(str(_read(field)) for _, field in self._fields[:2] if _read(field) != "")
+        """The first two values that users care about, in a few characters."""
+        shown = [field for spec, field in self._fields if not spec.advanced][:2]
+        return " · ".join(str(_read(field)) for field in shown if _read(field) != "")
 
 
 def _field(spec: ParameterSpec) -> QWidget:
