@@ -28,7 +28,7 @@ from saliency_viewer.attribution.results import Result, Results
 from saliency_viewer.attribution.score import Score
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.attribution.upsampling import upsample
-from saliency_viewer.attribution.validity import Findings, judge, residual
+from saliency_viewer.attribution.validity import Findings, all_finite, judge, residual
 from saliency_viewer.domain import Provenance, ScoreTarget, Validity
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
@@ -141,7 +141,7 @@ def _check_inputs(inputs: Tensor) -> None:
             f"The input has the shape {tuple(inputs.shape)}.",
             "Give (batch, channel, then one, two or three spatial axes), none of them empty.",
         )
-    if not bool(torch.isfinite(inputs).all()):
+    if not all_finite(inputs):
         raise UserError("The input has values that are not finite.", "Replace them before explaining the network.")
 
 
@@ -155,6 +155,7 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
     checked = None
     if reduced.expected_sum is not None:
         logits = None if gathering.score.log_odds else gathering.logits
+        # At a layer too: enlarging a map does not keep its sum.
         checked = residual(reduced.values, reduced.expected_sum, evidence.score, logits)
     validity = judge(
         signed,

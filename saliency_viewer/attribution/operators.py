@@ -93,7 +93,7 @@ def tensors_in(value: Any) -> Iterable[Tensor]:
 
 
 class OperatorMode(TorchFunctionMode):
-    """Calls ``check`` before every operator and hands every call to ``handle``.
+    """Calls ``check`` before every operator and hands every call to ``handle``, when there is one.
 
     ``handle(call)`` returns the operator's result. While it runs the mode is off, so that nothing it does is seen
     again. ``watch(call, result)``, when given, sees what came of it. With ``backward`` the check is also made before
@@ -103,7 +103,7 @@ class OperatorMode(TorchFunctionMode):
     def __init__(
         self,
         check: Callable[[], None],
-        handle: Callable[[Call], Any] = Call.run,
+        handle: Callable[[Call], Any] | None = None,
         watch: Callable[[Call, Any], None] | None = None,
         backward: bool = False,
     ) -> None:
@@ -116,11 +116,12 @@ class OperatorMode(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        call = Call(func, args, kwargs or {})
-        if call.name == "get":  # reading a property such as .shape: no operator, and far too frequent to poll at
-            return call.run()
+        kwargs = kwargs or {}
+        if func.__name__ == "__get__":  # a property such as .shape: no operator, and far too frequent to poll at
+            return func(*args, **kwargs)
         self._check()
-        result = self._handle(call)
+        call = Call(func, args, kwargs)
+        result = func(*args, **kwargs) if self._handle is None else self._handle(call)
         if self._watch is not None:
             self._watch(call, result)
         if self._backward:

@@ -120,7 +120,7 @@ class Passes:
         watch: Callable[[Call, Any], None] | None = None,
     ) -> OperatorMode:
         """Operators under ``handle``, polled for the user's wish to stop."""
-        return OperatorMode(self.check, handle or Call.run, watch, backward=self.polled)
+        return OperatorMode(self.check, handle, watch, backward=self.polled)
 
     def refuse_scripts(self) -> None:
         """Raise :class:`NotDefinedHere` where operators cannot be seen."""

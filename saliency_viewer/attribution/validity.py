@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -57,7 +58,7 @@ class Findings:
 def judge(values: Tensor, found: Findings) -> Validity:
     """The badge of one method's signed maps (N, ...); the worst sample decides."""
     intercepted, executed = found.counts if found.counts is not None else (None, None)
-    if not bool(torch.isfinite(values).all()):
+    if not all_finite(values):
         return Validity("failed", "the map has values that are not finite", intercepted, executed)
     if intercepted != executed:
         text = f"the rule reached {intercepted} of {executed} activations"
@@ -69,6 +70,11 @@ def judge(values: Tensor, found: Findings) -> Validity:
     if not said and found.counts is not None:
         said = [f"{intercepted} of {executed} activations"]
     return Validity(badge, "; ".join(said), intercepted, executed)
+
+
+def all_finite(values: Tensor) -> bool:
+    """Whether there is neither an infinity nor a NaN. Their sum tells it far sooner, unless it overflows."""
+    return math.isfinite(float(values.sum())) or bool(torch.isfinite(values).all())
 
 
 def _lacking(checked: Residual | None, remarks: list[str]) -> str:

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 def prepare_torch() -> None:
     """Call before torch is first imported: threads that wait for work must not keep a core busy."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A large network at a few batch sizes has more distinct convolutions than the library remembers by default, and
+    # each one that it forgot is compiled again.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
 
 
 @contextmanager

@@ -149,9 +149,12 @@ def _elementwise(call: Call, before: tuple[Any, ...]) -> Tensor:
     inputs, (start,) = call.input, before
     with torch.no_grad():
         value = call.run_on_copy()
-        difference = inputs - start
-        multiplier = (value - _applied(call, start)) / difference
-        small = difference.abs() < SMALL
+        # The copy of the baseline's values is ours alone: it is written over, since fresh memory costs time.
+        multiplier = _applied(call, start)
+        torch.sub(value, multiplier, out=multiplier)
+        difference = torch.sub(inputs, start, out=start)
+        multiplier.div_(difference)
+        small = difference.abs_() < SMALL
         if bool(small.any()):
             multiplier = torch.where(small, _derivative(call, inputs, value), multiplier)
     return joined(call, value, lambda relevance: (relevance * multiplier,), inputs)
@@ -166,7 +169,7 @@ def _applied(call: Call, inputs: Tensor) -> Tensor:
 
 def _derivative(call: Call, inputs: Tensor, value: Tensor) -> Tensor:
     if call.name == "relu":
-        return (value > 0).to(value.dtype)
+        return value > 0
     with torch.enable_grad():
         leaf = inputs.detach().clone().requires_grad_()
         (slope,) = torch.autograd.grad(_applied(call, leaf.clone()).sum(), leaf)
