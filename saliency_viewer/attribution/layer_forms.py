@@ -33,6 +33,7 @@ class Forms:
     def __init__(self, dimensions: int) -> None:
         self._dimensions = dimensions
         self._normalised: set[int] = set()
+        self._last: set[tuple[int, ...]] = set()
         self._grid: tuple[int, ...] | None = None
 
     def convolution(self, shape: Sequence[int]) -> None:
@@ -40,10 +41,11 @@ class Forms:
         if len(shape) == self._dimensions:
             self._grid = tuple(shape[2:])
 
-    def layer_norm(self, shape: Sequence[int]) -> None:
-        """A layer normalisation over the last axes ran: its single axis is one of channels."""
+    def layer_norm(self, shape: Sequence[int], given: Sequence[int]) -> None:
+        """A layer normalisation over the last axes ran on a ``given`` shape: its single axis is one of channels."""
         if len(shape) == 1:
             self._normalised.add(int(shape[0]))
+            self._last.add(tuple(given[1:]))
 
     def of(self, tensor: Tensor) -> Form | None:
         """The form of feature maps with more than one position; None for anything else."""
@@ -56,10 +58,14 @@ class Forms:
         return None
 
     def _dense(self, tensor: Tensor) -> Form | None:
-        last = tensor.ndim > 3 and tensor.shape[-1] in self._normalised and tensor.shape[1] not in self._normalised
+        last = tensor.ndim > 3 and (tuple(tensor.shape[1:]) in self._last or self._only_last(tensor.shape))
         spatial = tensor.shape[1:-1] if last else tensor.shape[2:]
         # Pooled features (N, 1, 1, C), as ConvNeXt normalises them, are no map in either form.
         pooled = tensor.ndim > 3 and math.prod(tensor.shape[1:-1]) == 1
         if math.prod(spatial) <= 1 or pooled:
             return None
         return Form(channels_last=last)
+
+    def _only_last(self, shape: Sequence[int]) -> bool:
+        """Whether the last axis could be one of channels, and the second could not."""
+        return shape[-1] in self._normalised and shape[1] not in self._normalised

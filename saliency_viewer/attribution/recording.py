@@ -16,7 +16,7 @@ from saliency_viewer.attribution.operators import Call, tensors_in
 
 _REMEMBERED = 64  # operators; a classifier's last feature maps are never further from its end
 _SMALL = 8  # how many times a tensor is smaller than the largest one when it may belong to the network's end
-_WRITING = frozenset({"setitem", "copy", "set"})
+_WRITING = frozenset({"setitem", "index_put", "copy", "set"})
 
 
 Step = list[Any]  # [call, result, where]; a list, since the name is bettered afterwards
@@ -49,7 +49,7 @@ class Recording:
         """See one operator that ran after the module ``where``."""
         if self._sparing and isinstance(result, Tensor) and result.ndim == self._sparing and call.name != "pad":
             self._spare(result.numel())
-        self._steps.append([call, result, where])
+        self._steps.append([_held(call), call.input if call.name == "setitem" else result, where])
         self._seen += 1
 
     def _spare(self, size: int) -> None:
@@ -118,14 +118,22 @@ class Tail:
                 if _writes(call):
                     raise NotReplayable
                 continue
-            if _writes(call) and not (isinstance(call.input, Tensor) and id(call.input) in known):
+            if "out" in call.kwargs or (_writes(call) and id(call.input) not in known):
                 raise NotReplayable
-            again = call.function(*_exchanged(call.args, known), **_exchanged(call.kwargs, known))
+            args, kwargs = _exchanged(call.args, known), _exchanged(call.kwargs, known)
+            again = call.function(*args, **kwargs)
+            if call.name == "setitem":
+                again = args[0]
             # An operator gives as many tensors as before, for equal shapes.
             known.update((id(old), new) for old, new in zip(tensors_in(result), tensors_in(again), strict=True))
         if id(end) not in known:
             raise NotReplayable
         return known[id(end)]
+
+
+def _held(call: Call) -> Call:
+    """The call with containers of its own: dense blocks go on filling the list that they joined."""
+    return Call(call.function, _exchanged(call.args, {}), _exchanged(call.kwargs, {}))
 
 
 def _writes(call: Call) -> bool:

@@ -94,7 +94,7 @@ class LayerWatch:
         if call.name in CONVOLUTIONS and isinstance(result, Tensor):
             self._forms.convolution(result.shape)
         elif call.name == "layer_norm":
-            self._forms.layer_norm(call.argument(1, "normalized_shape", ()))
+            self._forms.layer_norm(call.argument(1, "normalized_shape", ()), call.input.shape)
         self._recording.watch(call, result, self._latest_module)
 
     def find(self, score: Tensor) -> Found:

@@ -6,7 +6,8 @@ input, where each such operator gets the multiplier delta-out / delta-in as its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ _ELEMENTWISE = frozenset(
     | {"clamp_min", "clamp_max", "clip"}
 )
 _LINEAR = frozenset({"linear", "batch_norm", "add", "sub", "rsub", "neg"}) | AVERAGING | CONVOLUTIONS
+_WEIGHTED = CONVOLUTIONS | {"linear"}
 _PRODUCTS = frozenset({"mul", "div"})
 _MAX_POOLS = {f"{kind}max_pool{axes}d" for kind in ("", "adaptive_") for axes in "123"}
 
@@ -55,36 +57,61 @@ class Reference:
         kind = _kind(call)
         if kind in ("elementwise", "maximum"):
             # Copies, since later in-place operators may overwrite both.
-            self._kept.append((call.name, (call.input.clone(),)))
+            self._kept.append((_signature(call), (call.input.clone(),)))
         elif kind == "product":
             factors = (call.input, call.argument(1, "other"))
-            self._kept.append((call.name, tuple(f.clone() if isinstance(f, Tensor) else f for f in factors)))
+            self._kept.append((_signature(call), tuple(f.clone() if isinstance(f, Tensor) else f for f in factors)))
+        elif call.name in _WEIGHTED:
+            self._kept.append((_signature(call), ()))
         return call.run()
 
-    def replay(self) -> Callable[[Call], tuple[Any, ...]]:
+    def replay(self) -> Replay:
         """Gives the kept inputs back in the order in which they came."""
-        waiting = iter(self._kept)
+        return Replay(self._kept)
 
-        def take(call: Call) -> tuple[Any, ...]:
-            name, kept = next(waiting, ("", ()))
-            if name != call.name:
-                raise _refusal("a way through its operators that depends on the image")
-            return kept
 
-        return take
+def _signature(call: Call) -> str:
+    """What must be the same in both passes: the operator, and the layer whose weights it uses."""
+    weight = call.argument(1, "weight") if call.name in _WEIGHTED else None
+    return f"{call.name} {id(weight)}" if isinstance(weight, torch.nn.Parameter) else call.name
+
+
+class Replay:
+    """The operators of the baseline's pass, one after another."""
+
+    def __init__(self, kept: Sequence[tuple[str, tuple[Any, ...]]]) -> None:
+        self._waiting = deque(kept)
+
+    def take(self, call: Call) -> tuple[Any, ...]:
+        """What was kept of this operator; raises :class:`NotDefinedHere` where another one ran at the baseline."""
+        signature, kept = self._waiting.popleft() if self._waiting else ("", ())
+        if signature != _signature(call):
+            raise _other_way()
+        return kept
+
+    def finish(self) -> None:
+        """Raise :class:`NotDefinedHere` where the baseline's pass went on."""
+        if self._waiting:
+            raise _other_way()
 
 
 class Rescale(RuleSet):
     """Handles the pass at the input."""
 
-    def __init__(self, reference: Callable[[Call], tuple[Any, ...]]) -> None:
+    def __init__(self, reference: Replay) -> None:
         super().__init__()
         self._reference = reference
+
+    def finish(self, logits: Tensor) -> None:
+        """Refuse what can only be judged after the forward pass."""
+        super().finish(logits)
+        self._reference.finish()
 
     def handle(self, call: Call) -> Any:
         """Run one operator with its multiplier as backward; refuse operators for which there is none."""
         kind = _kind(call)
-        before = self._reference(call) if kind in ("elementwise", "product", "maximum") else ()
+        paired = kind in ("elementwise", "product", "maximum") or call.name in _WEIGHTED
+        before = self._reference.take(call) if paired else ()
         self.intercepted += is_activation(call)
         if not any(on_tape(tensor) for tensor in tensors_in([call.args, call.kwargs])):
             return call.run()
@@ -96,7 +123,7 @@ class Rescale(RuleSet):
         return rule(call, before)
 
     def _linear(self, call: Call) -> Any:
-        if call.name in CONVOLUTIONS | {"linear"} and on_tape(call.argument(1, "weight")):
+        if call.name in _WEIGHTED and on_tape(call.argument(1, "weight")):
             raise _refusal("weights that are computed from the image")
         return call.run()
 
@@ -112,6 +139,10 @@ def _refusal(what: str) -> NotDefinedHere:
         f"DeepLIFT is not defined for this network: it has no rule for {what}.",
         "Choose integrated gradients, which share the difference from the same baseline.",
     )
+
+
+def _other_way() -> NotDefinedHere:
+    return _refusal("a way through its operators that depends on the image")
 
 
 def _elementwise(call: Call, before: tuple[Any, ...]) -> Tensor:
@@ -151,6 +182,9 @@ def _product(call: Call, before: tuple[Any, ...]) -> Any:
     if not (on_tape(first) and on_tape(second)):
         if call.name == "div" and on_tape(second):
             raise _refusal("a constant divided by feature maps")
+        constant, known = (second, before[1]) if on_tape(first) else (first, before[0])
+        if isinstance(constant, Tensor) and not torch.equal(constant, known):
+            raise _refusal("a factor that changes with the image outside the gradient")
         return call.run()
     if call.name != "mul":
         raise _refusal("the quotient of two feature maps")
