@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -61,7 +61,7 @@ def multipliers(need: Multipliers, run: Gathering) -> Lifted:
 def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_layer: bool) -> _Part:
     reference = Reference()
     layers0 = LayerWatch(passes.network, passes.layer, inputs.ndim, recorded=True) if at_layer else None
-    start_out, start_layer = _reference_pass(passes, baseline, rows, reference, layers0)
+    start_out, returned = _reference_pass(passes, baseline, rows, reference, layers0)
     leaf, given = leaf_and_copy(inputs)
     rules = Rescale(reference.replay())
     layers = LayerWatch(passes.network, passes.layer, inputs.ndim) if at_layer else None
@@ -71,6 +71,8 @@ def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_lay
         selected = passes.score.select(logits, rows)
         score = passes.score.value(selected)
     start_score = passes.score.value(start_out)
+    # Asked for only now: where an operator has no rule, that is the reason to give.
+    start_layer = None if layers0 is None else _layer_at_baseline(layers0, output_of(returned))
     found = None if layers is None else layers.find(score)
     (slopes,) = gradients(
         selected, [leaf if found is None else found.tensor], _start(selected, score, start_out, start_score)
@@ -87,8 +89,8 @@ def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_lay
 
 def _reference_pass(
     passes: Passes, baseline: Tensor, rows: range, reference: Reference, layers: LayerWatch | None
-) -> tuple[Tensor, Found | None]:
-    """(the selected raw outputs at the baseline, the layer there)."""
+) -> tuple[Tensor, Any]:
+    """(the selected raw outputs at the baseline, what the network returned there)."""
     with torch.no_grad():
         if layers is None:
             with passes.mode(reference):
@@ -97,10 +99,12 @@ def _reference_pass(
             with layers.attached(), passes.mode(reference, layers.watch):
                 returned = passes.network(baseline.clone())
     selected = passes.score.select(logits_of(returned, len(rows)), rows)
-    if layers is None:
-        return selected, None
+    return selected, returned
+
+
+def _layer_at_baseline(layers: LayerWatch, end: Tensor) -> Found:
     try:
-        return selected, layers.find_recorded(output_of(returned))
+        return layers.find_recorded(end)
     except NotReplayable:
         raise NotDefinedHere(
             "The layer's activations at the baseline could not be told from others of this network.",

@@ -153,7 +153,7 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
     checked = None
     if reduced.expected_sum is not None:
         logits = None if gathering.score.log_odds else gathering.logits
-        checked = residual(signed, reduced.expected_sum, evidence.score, logits)
+        checked = residual(reduced.values, reduced.expected_sum, evidence.score, logits)
     validity = judge(
         signed,
         Findings(

@@ -6,7 +6,7 @@ import difflib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -119,6 +119,12 @@ class LayerWatch:
                     break
                 return Found(tensor, label, form, self._recording.after(position))
         raise NotReplayable
+
+    def with_tail(self, found: Found) -> Found:
+        """The same layer, found through the graph of a recorded pass, with the operators behind it."""
+        if self._recording is None:
+            raise NotReplayable
+        return replace(found, tail=self._recording.behind(found.tensor))
 
     def _by_name(self, in_graph: bool = False) -> Found:
         form = None if self._named is None else self._forms.of(self._named)
