@@ -37,6 +37,7 @@ class _Part:
     score: Tensor
     logits: Tensor
     counts: tuple[int, int]
+    generalised: str
     layer: str
 
 
@@ -53,6 +54,7 @@ def multipliers(need: Multipliers, run: Gathering) -> Lifted:
     run.chunks.run(len(run.inputs), work)
     run.remember_score(torch.cat([p.score for p in parts]), torch.cat([p.logits for p in parts]))
     run.counts[need] = parts[-1].counts
+    run.generalised[need] = parts[-1].generalised
     if need.at_layer:
         run.layer_name = parts[0].layer
     return Lifted(torch.cat([p.lifted.contributions for p in parts]), torch.cat([p.lifted.start_score for p in parts]))
@@ -82,9 +84,9 @@ def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_lay
     else:
         contributions = found.form.maps(slopes * (found.tensor.detach() - start_layer.tensor))
     lifted = Lifted(contributions, start_score)
-    return _Part(
-        lifted, score.detach(), logits.detach(), (rules.intercepted, rules.executed), found.name if found else ""
-    )
+    counts = (rules.intercepted, rules.executed)
+    name = found.name if found else ""
+    return _Part(lifted, score.detach(), logits.detach(), counts, rules.generalised, name)
 
 
 def _reference_pass(
