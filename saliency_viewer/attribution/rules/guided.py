@@ -51,7 +51,8 @@ class Guided(RuleSet):
             raise self._refusal(call.name)
         self.intercepted += 1
         if call.name not in _PUBLISHED:
-            self.declare(f"{call.name} treated like ReLU")
+            name = "relu6" if _ceiling(call) == 6.0 else call.name  # modules of that name run a hardtanh
+            self.declare(f"{name} treated like ReLU")
         return self._ruled(call) if on_tape(call.input) else call.run()
 
     def finish(self, logits: Tensor) -> None:
