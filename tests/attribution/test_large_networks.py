@@ -111,7 +111,7 @@ NETWORKS: dict[str, Row] = {
     "monai densenet121": Row(monai(DenseNet121, 2), GREY, 121, "class_layers.relu"),
     "monai densenet121 3d": Row(monai(DenseNet121, 3), VOLUME, 121, "class_layers.relu", FLAT_ONLY),
     "monai resnet18": Row(monai_resnet(2), GREY, 17, "layer4"),
-    "monai resnet18 3d": Row(monai_resnet(3), VOLUME, 17, "layer4", FLAT_ONLY),
+    "monai resnet18 3d": Row(monai_resnet(3), (1, 1, 32, 16, 16), 17, "layer4", FLAT_ONLY),
     "monai efficientnet": Row(monai_efficientnet(2), GREY, 49, "_swish", GUIDED, SILU, SWISHED),
     "monai efficientnet 3d": Row(monai_efficientnet(3), VOLUME, 49, "_swish", GUIDED | FLAT_ONLY, SILU, SWISHED),
     "monai seresnet50": Row(monai(SEResNet50, 2), GREY, 65, "layer4", set(), {}, GATES),
