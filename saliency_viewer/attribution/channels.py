@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from saliency_viewer.attribution.needs import ChannelAblation, ChannelScores, LayerEvidence
@@ -81,17 +83,27 @@ def _stretched(masks: Tensor) -> Tensor:
 
 def _clustered(masks: Tensor, clusters: int, seed: int) -> tuple[Tensor, Tensor]:
     """k-means of channels by the shape of their masks: (clusters, *spatial) mean masks and each channel's cluster."""
-    from scipy.cluster.vq import kmeans2
-
-    from saliency_viewer.runtime.seeds import generator
-
     flat = masks.flatten(1).double().cpu().numpy()
-    _, owner = kmeans2(flat, clusters, minit="++", seed=generator(seed, "channel clusters"), missing="warn")
-    used, places = np.unique(owner, return_inverse=True)
+    used, places = np.unique(_owners(flat, clusters, seed), return_inverse=True)
     owners = torch.as_tensor(places, device=masks.device)
     sums = masks.new_zeros(len(used), *masks.shape[1:]).index_add_(0, owners, masks)
     sizes = torch.bincount(owners).to(masks).reshape(-1, *[1] * (masks.ndim - 1))
     return sums / sizes, owners
+
+
+def _owners(flat: NDArray[np.float64], clusters: int, seed: int) -> NDArray[np.intp]:
+    """Each row's cluster (K,); some numbers may be left out."""
+    from scipy.cluster.vq import kmeans2
+
+    from saliency_viewer.runtime.seeds import generator
+
+    shapes, owner = np.unique(flat, axis=0, return_inverse=True)
+    if len(shapes) <= clusters:  # k-means divides by zero when it is to find more clusters than there are shapes
+        return np.ravel(owner)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # it is left out
+        found: NDArray[np.intp] = kmeans2(flat, clusters, minit="++", seed=generator(seed, "channel clusters"))[1]
+    return found
 
 
 def channel_ablation(_need: ChannelAblation, run: Gathering) -> Tensor:

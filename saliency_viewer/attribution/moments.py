@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -72,7 +73,7 @@ class PairedMoments:
             total, squares = total + self._single, squares + self._single**2
         mean, mean_square = total / self._samples, squares / self._samples
         variance = mean_square - mean**2
-        errors: tuple[Tensor | None, ...] = (None, None, None)
+        errors: tuple[Tensor, ...] = ()
         if self._pairs >= 2:
             middle = self._spread(self._middle_squares, self._middles, self._middles)
             power = self._spread(self._power_squares, self._powers, self._powers)
@@ -80,9 +81,22 @@ class PairedMoments:
             variance = variance + middle
             # Of q - 2 mean m, which is what each pair adds to the variance in first order.
             errors = (middle, power, power - 4 * mean * both + 4 * mean**2 * middle)
-        roots = [None if e is None else e.clamp(min=0).sqrt().to(self._dtype) for e in errors]
+            if self._single is not None:
+                errors = self._with_single(errors, mean, variance)
+        roots: Sequence[Tensor | None] = [e.clamp(min=0).sqrt().to(self._dtype) for e in errors]
+        if not errors:
+            roots = (None, None, None)
         mean, mean_square, variance = (v.to(self._dtype) for v in (mean, mean_square, variance.clamp(min=0)))
         return Moments(mean, mean_square, variance, roots[0], roots[1], roots[2], mean_score)
+
+    def _with_single(self, errors: Sequence[Tensor], mean: Tensor, variance: Tensor) -> tuple[Tensor, ...]:
+        """Squared errors of pairs, together with the last sample's own: its noise has no partner to cancel it.
+
+        One value says nothing of its own spread, so its mean and variance are the stream's, and it counts as normal.
+        """
+        singles = (variance, 4 * mean**2 * variance + 2 * variance**2, 2 * variance**2)
+        share = 2 * self._pairs / self._samples
+        return tuple(share**2 * e + s / self._samples**2 for e, s in zip(errors, singles, strict=True))
 
     def _spread(self, products: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """Covariance of the means of two quantities over the pairs."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from saliency_viewer.attribution.operators import Call, tensors_in
 
 _REMEMBERED = 64  # operators; a classifier's last feature maps are never further from its end
-_WRITING = frozenset({"setitem", "copy", "set"})
+_WRITING = frozenset({"setitem", "index_put", "copy", "set"})
 
 
 class NotReplayable(Exception):  # noqa: N818 - reads as what it says
@@ -30,7 +30,7 @@ class Recording:
 
     def watch(self, call: Call, result: Any) -> None:
         """See one operator."""
-        self._steps.append((call, result))
+        self._steps.append((_held(call), call.input if call.name == "setitem" else result))
 
     def restart(self) -> None:
         """Forget what came before, and keep everything from here on."""
@@ -42,8 +42,7 @@ class Recording:
         for position in range(len(self._steps) - 1, -1, -1):
             call, result = self._steps[position]
             found = [tensor for tensor in tensors_in(result) if id(tensor) in needed]
-            # Writing to a part of a tensor, as ``y[mask] = x`` does, has no result.
-            if found or (_writes(call) and id(call.input) in needed):
+            if found:
                 yield from ((position, tensor) for tensor in found)
                 needed.update(id(tensor) for tensor in tensors_in([call.args, call.kwargs]))
 
@@ -83,9 +82,12 @@ class Tail:
                     raise NotReplayable
                 if not any(id(tensor) in remade for tensor in tensors_in(result)):
                     continue
-            if _writes(call) and not (isinstance(call.input, Tensor) and id(call.input) in known):
+            if "out" in call.kwargs or (_writes(call) and id(call.input) not in known):
                 raise NotReplayable
-            again = call.function(*_exchanged(call.args, known), **_exchanged(call.kwargs, known))
+            args, kwargs = _exchanged(call.args, known), _exchanged(call.kwargs, known)
+            again = call.function(*args, **kwargs)
+            if call.name == "setitem":
+                again = args[0]
             # An operator gives as many tensors as before, for equal shapes.
             known.update((id(old), new) for old, new in zip(tensors_in(result), tensors_in(again), strict=True))
         if id(end) not in known:
@@ -103,6 +105,11 @@ class Tail:
                 depending.add(id(call.input))
             depending.update(id(tensor) for tensor in tensors_in(result))
         return remade
+
+
+def _held(call: Call) -> Call:
+    """The call with containers of its own: dense blocks go on filling the list that they joined."""
+    return Call(call.function, _exchanged(call.args, {}), _exchanged(call.kwargs, {}))
 
 
 def _writes(call: Call) -> bool:

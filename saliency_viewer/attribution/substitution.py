@@ -25,7 +25,7 @@ class Substitution:
                 self._found = self._recorded(inputs)
             except NotReplayable:
                 self._found = self._through_graph(inputs)
-            self._again(self._found.tensor.detach().clone())
+            self._try()
         except NotReplayable:
             raise NotDefinedHere(
                 "The operators behind the chosen layer of this network cannot be run on their own.",
@@ -51,7 +51,7 @@ class Substitution:
     def _run(self, inputs: Tensor, layers: LayerWatch) -> None:
         with layers.attached(), self._passes.mode(watch=layers.watch):
             returned = self._passes.network(inputs.clone())
-        logits_of(returned, 1)
+        self._logits = logits_of(returned, 1).detach()
         self._end = output_of(returned)
 
     def score_without(self, channel: int) -> Tensor:
@@ -60,7 +60,15 @@ class Substitution:
         self._found.form.maps(changed)[:, channel] = 0
         return self._again(changed)
 
+    def _try(self) -> None:
+        """Raise :class:`NotReplayable` where the unchanged layer does not lead to the logits that were found."""
+        if not torch.allclose(self._replayed(self._found.tensor.detach().clone()), self._logits, rtol=1e-4, atol=1e-6):
+            raise NotReplayable
+
     def _again(self, layer: Tensor) -> Tensor:
-        with torch.no_grad(), self._passes.mode():
-            logits = logits_of(self._found.replayed(layer, self._end), 1)
+        logits = self._replayed(layer)
         return self._passes.score.value(self._passes.score.select(logits, [self._row]))[0]
+
+    def _replayed(self, layer: Tensor) -> Tensor:
+        with torch.no_grad(), self._passes.mode():
+            return logits_of(self._found.replayed(layer, self._end), 1)

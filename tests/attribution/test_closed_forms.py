@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from formulas import Formula
 from small_networks import FEW, SIZES, Plain, inputs_for, make
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,19 +15,6 @@ from torch.nn import functional
 from saliency_viewer.attribution import METHODS, explain
 from saliency_viewer.attribution.methods import Capabilities
 from saliency_viewer.domain import ScoreTarget
-
-
-class Formula(nn.Module):
-    """One output: a formula of the input; a parameter fixes the precision."""
-
-    def __init__(self, formula: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.formula = formula
-        self.precision = nn.Parameter(torch.zeros((), dtype=torch.float64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.formula(x).flatten(1).sum(1, keepdim=True)
-
 
 CUBE = Formula(lambda x: x**3)
 LINEAR_WEIGHT = torch.linspace(-1, 2, 12, dtype=torch.float64).reshape(1, 1, 3, 4)
@@ -61,9 +49,10 @@ def test_antithetic_pairs_cancel_the_odd_part_and_the_error_is_that_of_pairs(sam
     square = Formula(lambda x: x**2)  # the gradient is odd in the noise, so that every pair is exact
     found = explain(square, grid(), "smooth-grad", 0, parameters={"smooth-grad": {"samples": samples}})["smooth-grad"]
     assert found.standard_error is not None
-    assert float(found.standard_error) < 1e-6
+    alone = samples % 2  # an odd last sample stands alone, with its noise, and the error says so
+    assert float(found.standard_error) > 0.01 if alone else float(found.standard_error) < 1e-6
     close = torch.allclose(found.signed, 2 * grid().float(), atol=1e-6)
-    assert close == (samples % 2 == 0)  # an odd last sample stands alone, with its noise
+    assert close == (not alone)
 
 
 def test_integrated_gradients_of_a_cube_from_zero_is_exact() -> None:
@@ -314,4 +303,4 @@ def test_relevance_of_a_score_of_zero_is_said_to_be_that() -> None:
         network[3].bias.copy_(torch.tensor([0.0, 5.0]))
     found = explain(network, inputs_for(2), "lrp-epsilon-plus", 0)["lrp-epsilon-plus"]
     assert found.validity.badge == "approximate"
-    assert found.validity.text == "the score is close to zero"
+    assert found.validity.text.startswith("the score is close to zero; no evidence")

@@ -15,6 +15,9 @@ from saliency_viewer.attribution.rules.convolution import Convolution
 from saliency_viewer.attribution.rules.families import CONVOLUTIONS
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
+# Questions about a tensor's form, which its values do not answer: batch normalisation itself asks for the dimensions.
+_OF_FORM = frozenset({"dim", "ndimension", "size", "numel", "nelement", "len", "is_contiguous", "is_floating_point"})
+
 
 @dataclass(frozen=True, eq=False)
 class Folds:
@@ -43,6 +46,8 @@ class Observer:
 
     def watch(self, call: Call, result: Any) -> None:
         """See one operator."""
+        if call.name in _OF_FORM:
+            return
         for tensor in tensors_in([call.args, call.kwargs]):
             if id(tensor) in self._results:
                 self._uses[id(tensor)] += 1
@@ -76,7 +81,7 @@ def _folded(convolution: Call, norm: Call) -> tuple[Tensor, Tensor | None] | Non
         plain = Convolution.of(convolution, nonnegative=False)
     except NotDefinedHere:
         return None
-    if scale_and_shift is None or plain.weight.requires_grad:
+    if scale_and_shift is None or plain.weight.requires_grad or not isinstance(plain.weight, torch.nn.Parameter):
         return None
     with torch.no_grad():
         scale, shift = (values.double() for values in scale_and_shift)
