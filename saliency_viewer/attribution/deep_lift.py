@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -37,6 +37,7 @@ class _Part:
     score: Tensor
     logits: Tensor
     counts: tuple[int, int]
+    generalised: str
     layer: str
 
 
@@ -53,6 +54,7 @@ def multipliers(need: Multipliers, run: Gathering) -> Lifted:
     run.chunks.run(len(run.inputs), work)
     run.remember_score(torch.cat([p.score for p in parts]), torch.cat([p.logits for p in parts]))
     run.counts[need] = parts[-1].counts
+    run.generalised[need] = parts[-1].generalised
     if need.at_layer:
         run.layer_name = parts[0].layer
     return Lifted(torch.cat([p.lifted.contributions for p in parts]), torch.cat([p.lifted.start_score for p in parts]))
@@ -61,7 +63,7 @@ def multipliers(need: Multipliers, run: Gathering) -> Lifted:
 def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_layer: bool) -> _Part:
     reference = Reference()
     layers0 = passes.watch_layer(inputs.ndim, recorded=True) if at_layer else None
-    start_out, start_layer = _reference_pass(passes, baseline, rows, reference, layers0)
+    start_out, returned = _reference_pass(passes, baseline, rows, reference, layers0)
     leaf, given = leaf_and_copy(inputs)
     rules = Rescale(reference.replay())
     layers = passes.watch_layer(inputs.ndim) if at_layer else None
@@ -71,6 +73,8 @@ def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_lay
         selected = passes.score.select(logits, rows)
         score = passes.score.value(selected)
     start_score = passes.score.value(start_out)
+    # Asked for only now: where an operator has no rule, that is the reason to give.
+    start_layer = None if layers0 is None else _layer_at_baseline(layers0, output_of(returned))
     found = None if layers is None else layers.find(score)
     (slopes,) = gradients(
         selected, [leaf if found is None else found.tensor], _start(selected, score, start_out, start_score)
@@ -80,15 +84,15 @@ def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_lay
     else:
         contributions = found.form.maps(slopes * (found.tensor.detach() - start_layer.tensor))
     lifted = Lifted(contributions, start_score)
-    return _Part(
-        lifted, score.detach(), logits.detach(), (rules.intercepted, rules.executed), found.name if found else ""
-    )
+    counts = (rules.intercepted, rules.executed)
+    name = found.name if found else ""
+    return _Part(lifted, score.detach(), logits.detach(), counts, rules.generalised, name)
 
 
 def _reference_pass(
     passes: Passes, baseline: Tensor, rows: range, reference: Reference, layers: LayerWatch | None
-) -> tuple[Tensor, Found | None]:
-    """(the selected raw outputs at the baseline, the layer there)."""
+) -> tuple[Tensor, Any]:
+    """(the selected raw outputs at the baseline, what the network returned there)."""
     with torch.no_grad():
         if layers is None:
             with passes.mode(reference):
@@ -97,10 +101,12 @@ def _reference_pass(
             with layers.attached(), passes.mode(reference, layers.watch):
                 returned = passes.network(baseline.clone())
     selected = passes.score.select(logits_of(returned, len(rows)), rows)
-    if layers is None:
-        return selected, None
+    return selected, returned
+
+
+def _layer_at_baseline(layers: LayerWatch, end: Tensor) -> Found:
     try:
-        return selected, layers.find_recorded(output_of(returned))
+        return layers.find_recorded(end)
     except NotReplayable:
         raise NotDefinedHere(
             "The layer's activations at the baseline could not be told from others of this network.",

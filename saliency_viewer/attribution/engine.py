@@ -156,7 +156,8 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
     if reduced.expected_sum is not None:
         logits = None if gathering.score.log_odds else gathering.logits
         # At a layer too: enlarging a map does not keep its sum.
-        checked = residual(reduced.values, reduced.expected_sum, evidence.score, logits)
+        whole = evidence.score if reduced.of_score else reduced.expected_sum
+        checked = residual(reduced.values, reduced.expected_sum, whole, logits if reduced.of_score else None)
     validity = judge(
         signed,
         Findings(
@@ -165,6 +166,7 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
             reduced.standard_error,
             reduced.approximation,
             one_sided,
+            gathering.generalisation(found.needs(parameters)),
         ),
     )
     return Result(

@@ -55,6 +55,7 @@ class Gathering:
         self.range_note = DEFAULT_NOTE
         self.logits: Tensor = inputs.new_zeros((0, 0))
         self.counts: dict[Need, tuple[int, int]] = {}
+        self.generalised: dict[Need, str] = {}
         self._context = context
         self._score: Tensor | None = None
         self._found: dict[Need, Any] = {}
@@ -119,6 +120,10 @@ class Gathering:
     def activation_counts(self, wanted: Sequence[Need]) -> tuple[int, int] | None:
         """(intercepted, executed) activations of the rule pass among ``wanted``, None without one."""
         return next((self.counts[need] for need in wanted if need in self.counts), None)
+
+    def generalisation(self, wanted: Sequence[Need]) -> str:
+        """How the rules among ``wanted`` were extended to this network's operators; empty where they were not."""
+        return next((self.generalised[need] for need in wanted if need in self.generalised), "")
 
     def expect(self, rows: int) -> None:
         """Say that the work is larger than was known, so that progress stays honest."""
@@ -194,6 +199,7 @@ def _ruled(need: RulePass, run: Gathering) -> Tensor:
         scores.append(result.score)
         logits.append(result.logits)
         run.counts[need] = (result.intercepted, result.executed)
+        run.generalised[need] = result.generalised
         run.advance(stop - start)
 
     run.chunks.run(len(run.inputs), work)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from saliency_viewer.attribution.bias_census import BiasCensus
 from saliency_viewer.attribution.needs import LibraryFullGrad
 from saliency_viewer.attribution.score import Score, logits_of
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
 if TYPE_CHECKING:
     from saliency_viewer.attribution.gathering import Gathering
+
+
+@dataclass(frozen=True, eq=False)
+class FullGradMaps:
+    """``maps`` (N, 1, rows, columns); ``left_out`` says which biases they lack, empty where they have all."""
+
+    maps: Tensor
+    left_out: str
 
 
 def library_cam(name: str, activations: Tensor, gradients: Tensor) -> Tensor:
@@ -30,11 +40,9 @@ def library_cam(name: str, activations: Tensor, gradients: Tensor) -> Tensor:
     return torch.as_tensor(found.copy()).to(activations)[:, None]
 
 
-def full_grad(_need: LibraryFullGrad, run: Gathering) -> Tensor:
-    """FullGrad (N, 1, rows, columns), by the library's own pass over a copy, since it hooks what it is given."""
+def full_grad(_need: LibraryFullGrad, run: Gathering) -> FullGradMaps:
+    """FullGrad by the library's own pass over a copy of the network, since it hooks what it is given."""
     _refuse_other_dimensions(run.inputs.ndim)
-    from pytorch_grad_cam import FullGrad
-
     run.passes.refuse_scripts()
     if isinstance(run.passes.network, torch.fx.GraphModule):
         raise NotDefinedHere(
@@ -45,21 +53,31 @@ def full_grad(_need: LibraryFullGrad, run: Gathering) -> Tensor:
     for module in wrapped.modules():
         if getattr(module, "inplace", False):
             vars(module)["inplace"] = False  # hooks of the library would see values that are overwritten later
-    run.scores(run.inputs)  # what the network itself raises must not be taken for the library's
+    census = BiasCensus(wrapped)
+    with torch.no_grad(), census, run.passes.mode(watch=census.watch):
+        wrapped(run.inputs[:1].clone())  # what the network itself raises must not be taken for the library's
     found = []
     for row in range(len(run.inputs)):
         wrapped.row = row
         try:
-            with torch.enable_grad(), FullGrad(wrapped, []) as method, run.passes.mode():
-                maps = method(run.inputs[row : row + 1].clone(), [lambda output: output[0]])
-        except (AssertionError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+            maps = _library_run(wrapped, run, row, census)
+        except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, AssertionError) as error:
             raise NotDefinedHere(
                 "The pytorch-grad-cam library's FullGrad cannot be applied to this network.",
                 "Choose input x gradient or integrated gradients.",
                 f"{type(error).__name__}: {error}",
             ) from error
         found.append(torch.as_tensor(maps).to(run.inputs)[:, None])
-    return torch.cat(found)
+    return FullGradMaps(torch.cat(found), census.left_out())
+
+
+def _library_run(wrapped: _Scored, run: Gathering, row: int, census: BiasCensus) -> Any:
+    from pytorch_grad_cam import FullGrad
+
+    with torch.enable_grad(), FullGrad(wrapped, []) as method, run.passes.mode():
+        # The library pairs biases in the order of definition with gradients in the order in which layers ran.
+        method.bias_data = [method.get_bias_data(layer).cpu().numpy() for layer in census.in_order(method)]
+        return method(run.inputs[row : row + 1].clone(), [lambda output: output[0]])
 
 
 class _Scored(nn.Module):

@@ -198,7 +198,7 @@ class HeadWeights(_OnePass):
 
 @dataclass(frozen=True)
 class LibraryFullGrad(_OnePass):
-    """FullGrad by the pytorch-grad-cam library. Evidence: (N, 1, rows, columns)."""
+    """FullGrad by the pytorch-grad-cam library. Evidence: :class:`~.library.FullGradMaps`."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class RuleResult:
     logits: Tensor
     intercepted: int
     executed: int
+    generalised: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,9 @@ class Passes:
         start = starts.get(need.start, torch.full_like(score, self.score.sign))
         end = score if need.start == "one" else selected
         (values,) = gradients(end, [leaf], start)
-        return RuleResult(values, score.detach(), logits.detach(), rule_set.intercepted, rule_set.executed)
+        return RuleResult(
+            values, score.detach(), logits.detach(), rule_set.intercepted, rule_set.executed, rule_set.generalised
+        )
 
     def survey(self, inputs: Tensor) -> Surveyed:
         """Look at the network with one input (1, C, *spatial): its size, and whether it has a leaner form.

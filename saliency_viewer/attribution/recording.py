@@ -91,6 +91,13 @@ class Recording:
         """The operators behind that position."""
         return Tail(list(self._steps)[position + 1 :], self._seen - len(self._steps) + position)
 
+    def behind(self, tensor: Tensor) -> Tail:
+        """The operators behind the one that made ``tensor``; raises :class:`NotReplayable` where none is known."""
+        for position, (_, result) in reversed(list(enumerate(self._steps))):
+            if any(found is tensor for found in tensors_in(result)):
+                return self.after(position)
+        raise NotReplayable
+
     def whole(self) -> Tail:
         """All operators that were kept; the first one copied the named layer."""
         return Tail(list(self._steps), self._seen - len(self._steps))
@@ -110,14 +117,16 @@ class Tail:
         """What ``end`` becomes when ``layer`` becomes ``given``, of the same shape.
 
         Raises :class:`NotReplayable` where the end does not depend on the layer through recorded operators alone, or
-        where a recorded operator wrote into a tensor that is not computed from the layer.
+        where a recorded operator wrote into a tensor that the recorded operators did not make.
         """
         known: dict[int, Tensor] = {id(layer): given}
+        remade = self._remade(layer)
         for call, result, _ in self._steps:
             if not any(id(tensor) in known for tensor in tensors_in([call.args, call.kwargs])):
-                if _writes(call):
+                if _writes(call) or any(id(tensor) in remade and tensor._is_view() for tensor in tensors_in(result)):
                     raise NotReplayable
-                continue
+                if not any(id(tensor) in remade for tensor in tensors_in(result)):
+                    continue
             if "out" in call.kwargs or (_writes(call) and id(call.input) not in known):
                 raise NotReplayable
             args, kwargs = _exchanged(call.args, known), _exchanged(call.kwargs, known)
@@ -129,6 +138,18 @@ class Tail:
         if id(end) not in known:
             raise NotReplayable
         return known[id(end)]
+
+    def _remade(self, layer: Tensor) -> set[int]:
+        """Ids of tensors that start as constants and are written to from the layer: they must start anew each time."""
+        depending, remade = {id(layer)}, set()
+        for call, result in self._steps:
+            if not any(id(tensor) in depending for tensor in tensors_in([call.args, call.kwargs])):
+                continue
+            if _writes(call) and isinstance(call.input, Tensor) and id(call.input) not in depending:
+                remade.add(id(call.input))
+                depending.add(id(call.input))
+            depending.update(id(tensor) for tensor in tensors_in(result))
+        return remade
 
 
 def _held(call: Call) -> Call:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.attribution.passes import Passes
+from saliency_viewer.attribution.passes import Passes, leaf_and_copy
 from saliency_viewer.attribution.recording import NotReplayable
 from saliency_viewer.attribution.score import logits_of, output_of
 from saliency_viewer.attribution.target_layer import Found
@@ -25,33 +25,47 @@ class Substitution:
 
     def __init__(self, passes: Passes, inputs: Tensor, row: int) -> None:
         self._passes, self._inputs, self._row = passes, inputs, row
-        self._layers = layers = passes.watch_layer(inputs.ndim, recorded=True)
-        with layers.attached(), torch.no_grad(), passes.mode(watch=layers.watch):
-            returned = passes.network(inputs.clone())
-        self._end = output_of(returned)
-        expected = logits_of(returned, 1)
+        self._layers = passes.watch_layer(inputs.ndim, recorded=True)
         try:
-            self._found: Found = layers.find_recorded(self._end)
+            with torch.no_grad():
+                self._run(inputs)
+            self._found = self._layers.find_recorded(self._end)
         except NotReplayable:
-            raise _refusal() from None
+            self._found = self._through_graph(inputs)
         ways = (self._replayed, self._exchanged)
-        self._again = next((way for way in ways if self._gives(way, expected)), None)
+        self._again = next((way for way in ways if self._gives(way)), None)
         if self._again is None:
             raise _refusal()
-        self.maps = self._found.form.maps(self._found.tensor)
+        self.maps = self._found.form.maps(self._found.tensor.detach())
 
     def score_without(self, channel: int) -> Tensor:
         """Score, a scalar tensor, with that channel at zero."""
         if self._again is None:
             raise _refusal()
-        changed = self._found.tensor.clone()
+        changed = self._found.tensor.detach().clone()
         self._found.form.maps(changed)[:, channel] = 0
         return self._passes.score.value(self._passes.score.select(self._again(changed), [self._row]))[0]
 
-    def _gives(self, way: Callable[[Tensor], Tensor], expected: Tensor) -> bool:
+    def _run(self, inputs: Tensor) -> None:
+        with self._layers.attached(), self._passes.mode(watch=self._layers.watch):
+            returned = self._passes.network(inputs.clone())
+        self._logits, self._end = logits_of(returned, 1).detach(), output_of(returned)
+
+    def _through_graph(self, inputs: Tensor) -> Found:
+        """Of token layers only the graph can tell which is the last whose patches matter."""
+        self._layers = self._passes.watch_layer(inputs.ndim, recorded=True)
+        with torch.enable_grad():
+            self._run(leaf_and_copy(inputs)[1])
+            score = self._passes.score.select(logits_of(self._end, 1), [self._row])
+        try:
+            return self._layers.with_tail(self._layers.find(score))
+        except NotReplayable:
+            raise _refusal() from None
+
+    def _gives(self, way: Callable[[Tensor], Tensor]) -> bool:
         """Whether the layer's own values give the network's own output."""
         try:
-            return torch.allclose(way(self._found.tensor.clone()), expected, rtol=1e-4, atol=1e-6)
+            return torch.allclose(way(self._found.tensor.detach().clone()), self._logits, rtol=1e-4, atol=1e-6)
         except NotReplayable:
             return False
 

@@ -139,6 +139,10 @@ class LayerWatch:
         label = where if isinstance(where, Module) else f"{where} → {call.name}" if where else call.name
         return Found(tensor, str(label), form)
 
+    def with_tail(self, found: Found) -> Found:
+        """The same layer, found through the graph of a recorded pass, with the operators behind it."""
+        return replace(found, tail=self._recording.behind(found.tensor))
+
     def _by_name(self, in_graph: bool = False) -> Found:
         form = None if self._named is None else self._forms.of(self._named)
         if self._named is None or form is None or (in_graph and not self._named.requires_grad):

@@ -45,7 +45,8 @@ class Findings:
     """What the engine found out about one method's maps, each None or empty where it does not apply.
 
     ``counts``: activations (intercepted, executed). ``standard_error`` (N,): mean over the map's positions.
-    ``approximation``: what of the published form was not computed.
+    ``approximation``: what of the published form was not computed. ``generalised``: how a rule was extended to
+    operators that its paper does not treat, which is no doubt but must be said.
     """
 
     residual: Residual | None = None
@@ -53,6 +54,7 @@ class Findings:
     standard_error: Tensor | None = None
     approximation: str = ""
     one_sided: bool = False
+    generalised: str = ""
 
 
 def judge(values: Tensor, found: Findings) -> Validity:
@@ -69,6 +71,7 @@ def judge(values: Tensor, found: Findings) -> Validity:
     said = [text for text in (*doubts, *remarks) if text]
     if not said and found.counts is not None:
         said = [f"{intercepted} of {executed} activations"]
+    said += [found.generalised] if found.generalised else []
     return Validity(badge, "; ".join(said), intercepted, executed)
 
 

@@ -41,12 +41,14 @@ class Reduced:
     ``values`` is (N, C, *spatial) for input-level methods and (N, 1, *layer spatial) for layer methods.
     ``expected_sum`` (N,) is what an additive map must sum to. ``standard_error`` (N,) is the mean over positions of a
     stochastic map's error. ``approximation`` says what was left out, where the published form was not computed in full.
+    ``of_score``: the expected sum is in the score's unit, so that it may be too small to divide by.
     """
 
     values: Tensor
     expected_sum: Tensor | None = None
     standard_error: Tensor | None = None
     approximation: str = ""
+    of_score: bool = True
 
 
 class Method(ABC):

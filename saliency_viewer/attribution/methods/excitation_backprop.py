@@ -33,4 +33,4 @@ class ExcitationBackprop(Method):
 
     def reduce(self, evidence: Evidence, parameters: Any) -> Reduced:
         """What arrives at the input."""
-        return Reduced(evidence.get(_EXCITATION), expected_sum=evidence.signs)
+        return Reduced(evidence.get(_EXCITATION), expected_sum=evidence.signs, of_score=False)

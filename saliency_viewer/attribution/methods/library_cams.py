@@ -89,4 +89,5 @@ class FullGrad(Method):
     def reduce(self, evidence: Evidence, parameters: Any) -> Reduced:
         """The library's map; each channel holds its share."""
         found = evidence.get(LibraryFullGrad())
-        return Reduced((found / evidence.inputs.shape[1]).expand_as(evidence.inputs).clone())
+        shares = (found.maps / evidence.inputs.shape[1]).expand_as(evidence.inputs).clone()
+        return Reduced(shares, approximation=found.left_out)

@@ -20,12 +20,13 @@ class RuleSet(ABC):
     """Handles operator calls of one forward pass, so that the backward pass follows the rules.
 
     ``intercepted`` and ``executed`` count activation calls (gates excluded): every one that ran must have been
-    given the rule, or the map is not what its name says.
+    given the rule, or the map is not what its name says. ``generalised`` says where a rule went beyond its paper.
     """
 
     def __init__(self) -> None:
         self.intercepted = 0
         self.executed = 0
+        self._generalised: dict[str, None] = {}  # a set that keeps its order
         self.gates = Gates()
         self.trackers: tuple[Tracker[Any], ...] = (self.gates,)
 
@@ -38,6 +39,15 @@ class RuleSet(ABC):
         for tracker, fact in zip(self.trackers, expected, strict=True):
             tracker.note(result, fact)
         return result
+
+    @property
+    def generalised(self) -> str:
+        """In which ways the published rule was extended to this network's operators; empty for none."""
+        return ", ".join(self._generalised)
+
+    def declare(self, how: str) -> None:
+        """Say that an operator got a rule that the method's paper does not give."""
+        self._generalised[how] = None
 
     def begin(self, image: Tensor, low: Tensor, high: Tensor) -> None:  # noqa: B027 - most rules do not ask
         """See the network's input (N, C, *spatial) and its smallest and largest possible values before it runs."""

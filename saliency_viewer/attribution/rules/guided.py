@@ -16,6 +16,7 @@ from saliency_viewer.attribution.undefined import NotDefinedHere
 
 # Their own backward is the mask alone; a clamp's passes gradients at exactly zero.
 _CLAMPED_AFTER = frozenset({"relu", "relu6", "hardtanh"})
+_PUBLISHED = frozenset({"relu", "clamp", "clamp_min", "clip"})  # under any of its names
 _RECTIFIERS = _CLAMPED_AFTER | {"leaky_relu"}
 # Autograd's names of elementwise operators from which networks write activations by hand.
 _HAND_WRITTEN = ("Maximum", "Minimum", "Where", "Exp", "Expm1", "Log", "Log1P", "Erf", "Abs", "Pow", "Sin", "Sqrt")
@@ -49,6 +50,9 @@ class Guided(RuleSet):
         if not _is_rectifier(call):
             raise self._refusal(call.name)
         self.intercepted += 1
+        if call.name not in _PUBLISHED:
+            name = "relu6" if _ceiling(call) == 6.0 else call.name  # modules of that name run a hardtanh
+            self.declare(f"{name} treated like ReLU")
         return self._ruled(call) if on_tape(call.input) else call.run()
 
     def finish(self, logits: Tensor) -> None:
@@ -73,10 +77,14 @@ class Guided(RuleSet):
     def _written_out(self, call: Call) -> bool:
         """Whether a product is, or may be, an activation such as x * sigmoid(x), not a gate."""
         first, second = call.input, call.argument(1, "other")
-        if call.name != "mul" or not (on_tape(first) and on_tape(second)) or first.shape != second.shape:
+        if call.name != "mul" or not (on_tape(first) and on_tape(second)):
             return False
         gated = self.gates.split(call)
-        return first.ndim > 2 if gated is None else gated.kind == "activation"
+        if gated is not None and gated.kind == "gate":
+            self.declare("gates keep their gradient")
+        if gated is None:
+            return first.ndim > 2 and bool(first.shape == second.shape)
+        return gated.kind == "activation"
 
     def _refusal(self, what: str) -> NotDefinedHere:
         return NotDefinedHere(

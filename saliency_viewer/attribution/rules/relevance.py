@@ -25,6 +25,9 @@ from saliency_viewer.attribution.rules.layer_rules import LayerRule
 from saliency_viewer.attribution.rules.signs import NonNegative
 from saliency_viewer.attribution.rules.tape import identity
 
+# Those that the papers on these rules have; what is positive in them stands for the input itself.
+_RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "leaky_relu", "clamp", "clamp_min", "clip"})
+
 
 @dataclass(frozen=True)
 class Composite:
@@ -107,6 +110,9 @@ class Relevance(RuleSet):
 
     def _activation(self, call: Call) -> Any:
         self.intercepted += 1
+        if call.name not in _RECTIFIERS:
+            how = "passed over" if self._composite.activation == "identity" else "by its gradient"
+            self.declare(f"{call.name} {how}")
         return _passed(call) if self._composite.activation == "identity" else call.run()
 
     def _softmax(self, call: Call) -> Tensor:
@@ -120,6 +126,7 @@ class Relevance(RuleSet):
         gated = self.gates.split(call)
         if gated is None:
             raise no_rule("the product of two feature maps of equal shape")
+        self.declare("gates take no relevance")
         return identity(call, gated.signal)
 
     def _linear(self, call: Call) -> Tensor:

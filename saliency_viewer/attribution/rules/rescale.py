@@ -119,6 +119,8 @@ class Rescale(RuleSet):
             return self._unknown(call)
         if kind == "linear":
             return self._linear(call)
+        if kind == "product" and call.name == "mul" and on_tape(call.input) and on_tape(call.argument(1, "other")):
+            self.declare("products share their change half and half")
         rule = {"elementwise": _elementwise, "product": _product, "maximum": _maximum}[kind]
         return rule(call, before)
 
