@@ -14,7 +14,7 @@ from torch import Tensor
 
 from saliency_viewer.attribution.operators import Call, tensors_in
 
-_REMEMBERED = 64  # operators; a classifier's last feature maps are never further from its end
+_REMEMBERED = 256  # operators; a classifier's last feature maps are hardly ever further from its end
 _SMALL = 8  # how many times a tensor is smaller than the largest one when it may belong to the network's end
 _WRITING = frozenset({"setitem", "index_put", "copy", "set"})
 
@@ -93,7 +93,7 @@ class Recording:
 
     def behind(self, tensor: Tensor) -> Tail:
         """The operators behind the one that made ``tensor``; raises :class:`NotReplayable` where none is known."""
-        for position, (_, result) in reversed(list(enumerate(self._steps))):
+        for position, (_, result, _) in reversed(list(enumerate(self._steps))):
             if any(found is tensor for found in tensors_in(result)):
                 return self.after(position)
         raise NotReplayable
@@ -142,7 +142,7 @@ class Tail:
     def _remade(self, layer: Tensor) -> set[int]:
         """Ids of tensors that start as constants and are written to from the layer: they must start anew each time."""
         depending, remade = {id(layer)}, set()
-        for call, result in self._steps:
+        for call, result, _ in self._steps:
             if not any(id(tensor) in depending for tensor in tensors_in([call.args, call.kwargs])):
                 continue
             if _writes(call) and isinstance(call.input, Tensor) and id(call.input) not in depending:

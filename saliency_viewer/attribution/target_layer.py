@@ -61,6 +61,7 @@ class LayerWatch:
     ) -> None:
         self._name = name
         self._recorded = recorded
+        self._dimensions = input_dimensions
         self._forms = Forms(input_dimensions)
         self._recording = Recording(input_dimensions if sparing else 0)
         self._names = inventory.names
@@ -95,7 +96,8 @@ class LayerWatch:
             self._forms.convolution(result.shape)
         elif call.name == "layer_norm":
             self._forms.layer_norm(call.argument(1, "normalized_shape", ()), call.input.shape)
-        self._recording.watch(call, result, self._latest_module)
+        if self._recorded or self._may_be_layer(call, result):
+            self._recording.watch(call, result, self._latest_module)
 
     def find(self, score: Tensor) -> Found:
         """The layer in the graph behind ``score`` (N,); raises :class:`UserError` when there is none."""
@@ -129,6 +131,12 @@ class LayerWatch:
             if found is not None:
                 return replace(found, tail=self._recording.after(position))
         raise NotReplayable
+
+    def _may_be_layer(self, call: Call, result: Any) -> bool:
+        """A quick look: with a graph only maps need to be remembered, and many operators may follow the last one."""
+        if not isinstance(result, Tensor) or call.name == "layer_norm":
+            return True
+        return result.ndim == self._dimensions and result.numel() > result.shape[0] * result.shape[1]
 
     def _candidate(self, step: Step, tensor: Tensor) -> Found | None:
         """A step's result as a layer; None for what is no feature map."""

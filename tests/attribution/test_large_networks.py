@@ -128,7 +128,10 @@ NETWORKS: dict[str, Row] = {
         SWISHED,
     ),
     "torchxrayvision": Row(chest(False), (1, 1, 64, 64), 121, "features → relu"),
-    "torchxrayvision, operating points": Row(chest(True), (1, 1, 96, 96), 121, "features → relu", TUBES),
+    # Its scaling depends on the probability itself, outside any rule of differences.
+    "torchxrayvision, operating points": Row(
+        chest(True), (1, 1, 96, 96), 121, "features → relu", TUBES | {"deep-lift", "layer-deep-lift"}
+    ),
 }
 FEW: dict[str, dict[str, Any]] = {
     **{key: {"samples": 2} for key in ("smooth-grad", "smooth-grad-squared", "var-grad", "gradient-shap", "rise")},
