@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 _PREFIX = 8  # class, distillation and register tokens come before the patches, and are never many
@@ -34,12 +35,11 @@ class Forms:
         self._dimensions = dimensions
         self._normalised: set[int] = set()
         self._last: set[tuple[int, ...]] = set()
-        self._grid: tuple[int, ...] | None = None
+        self._embedding: torch.Size | None = None
 
-    def convolution(self, shape: Sequence[int]) -> None:
-        """A convolution gave that shape: the last one before tokens is the embedding of their patches."""
-        if len(shape) == self._dimensions:
-            self._grid = tuple(shape[2:])
+    def convolution(self, result: Tensor) -> None:
+        """A convolution gave that: the last one before tokens is the embedding of their patches."""
+        self._embedding = result.shape
 
     def layer_norm(self, shape: Sequence[int], given: Sequence[int]) -> None:
         """A layer normalisation over the last axes ran on a ``given`` shape: its single axis is one of channels."""
@@ -51,11 +51,12 @@ class Forms:
         """The form of feature maps with more than one position; None for anything else."""
         if tensor.ndim == self._dimensions:
             return self._dense(tensor)
-        if tensor.ndim == 3 and self._dimensions > 3 and self._grid is not None:
-            prefix = tensor.shape[1] - math.prod(self._grid)
-            if 0 <= prefix <= _PREFIX and tensor.shape[2] in self._normalised:
-                return Form(prefix=prefix, grid=self._grid)
-        return None
+        if tensor.ndim != 3 or self._embedding is None or len(self._embedding) != self._dimensions:
+            return None
+        grid = tuple(self._embedding[2:])
+        prefix = tensor.shape[1] - math.prod(grid)
+        tokens = 0 <= prefix <= _PREFIX and tensor.shape[2] in self._normalised
+        return Form(prefix=prefix, grid=grid) if tokens else None
 
     def _dense(self, tensor: Tensor) -> Form | None:
         last = tensor.ndim > 3 and (tuple(tensor.shape[1:]) in self._last or self._only_last(tensor.shape))

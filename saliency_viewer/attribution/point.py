@@ -118,6 +118,8 @@ def _found(layers: LayerWatch | None, score: Tensor) -> tuple[Found | None, User
         return layers.find(score), None
     except UserError as error:
         return None, error
+    finally:
+        layers.forget()
 
 
 def _result(

@@ -39,8 +39,9 @@ class Recording:
     all of the last operators.
     """
 
-    def __init__(self, sparing: int = 0) -> None:
+    def __init__(self, replayed: bool, sparing: int = 0) -> None:
         self._steps: deque[Step] = deque(maxlen=_REMEMBERED)
+        self._replayed = replayed
         self._sparing = sparing
         self._seen = 0
         self._largest = 0
@@ -49,7 +50,8 @@ class Recording:
         """See one operator that ran after the module ``where``."""
         if self._sparing and isinstance(result, Tensor) and result.ndim == self._sparing and call.name != "pad":
             self._spare(result.numel())
-        self._steps.append([_held(call), call.input if call.name == "setitem" else result, where])
+        made = call.input if call.name == "setitem" else result
+        self._steps.append([_held(call) if self._replayed else call, made, where])
         self._seen += 1
 
     def _spare(self, size: int) -> None:
@@ -70,6 +72,10 @@ class Recording:
     def reversed(self) -> Iterable[Step]:
         """The steps, the latest first."""
         return reversed(self._steps)
+
+    def forget(self) -> None:
+        """Let everything go, so that a backward pass finds the memory that its graph gives up."""
+        self._steps.clear()
 
     def restart(self) -> None:
         """Forget what came before, and keep everything from here on."""
@@ -154,6 +160,8 @@ class Tail:
 
 def _held(call: Call) -> Call:
     """The call with containers of its own: dense blocks go on filling the list that they joined."""
+    if not call.kwargs and not any(isinstance(argument, list) for argument in call.args):
+        return call
     return Call(call.function, _exchanged(call.args, {}), _exchanged(call.kwargs, {}))
 
 

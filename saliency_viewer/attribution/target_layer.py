@@ -63,7 +63,7 @@ class LayerWatch:
         self._recorded = recorded
         self._dimensions = input_dimensions
         self._forms = Forms(input_dimensions)
-        self._recording = Recording(input_dimensions if sparing else 0)
+        self._recording = Recording(recorded, input_dimensions if sparing else 0)
         self._names = inventory.names
         self._chosen = None if name is None else _module(network, inventory, name)
         self._named: Tensor | None = None
@@ -92,12 +92,14 @@ class LayerWatch:
 
     def watch(self, call: Call, result: Any) -> None:
         """See one operator's result."""
-        if call.name in CONVOLUTIONS and isinstance(result, Tensor):
-            self._forms.convolution(result.shape)
-        elif call.name == "layer_norm":
+        name = call.name
+        if name == "layer_norm":
             self._forms.layer_norm(call.argument(1, "normalized_shape", ()), call.input.shape)
-        if self._recorded or self._may_be_layer(call, result):
-            self._recording.watch(call, result, self._latest_module)
+        elif name in CONVOLUTIONS:
+            self._forms.convolution(result)
+        elif not self._recorded and isinstance(result, Tensor) and result.ndim != self._dimensions:
+            return  # with a graph only maps need to be remembered, and hundreds of operators run
+        self._recording.watch(call, result, self._latest_module)
 
     def find(self, score: Tensor) -> Found:
         """The layer in the graph behind ``score`` (N,); raises :class:`UserError` when there is none."""
@@ -117,6 +119,10 @@ class LayerWatch:
                     return _with_patch_gradient(tokens, score)
         return _with_patch_gradient(tokens, score)
 
+    def forget(self) -> None:
+        """Hold no tensors any longer."""
+        self._recording.forget()
+
     def find_recorded(self, end: Tensor) -> Found:
         """The layer among the recorded operators on the way to ``end``.
 
@@ -131,12 +137,6 @@ class LayerWatch:
             if found is not None:
                 return replace(found, tail=self._recording.after(position))
         raise NotReplayable
-
-    def _may_be_layer(self, call: Call, result: Any) -> bool:
-        """A quick look: with a graph only maps need to be remembered, and many operators may follow the last one."""
-        if not isinstance(result, Tensor) or call.name == "layer_norm":
-            return True
-        return result.ndim == self._dimensions and result.numel() > result.shape[0] * result.shape[1]
 
     def _candidate(self, step: Step, tensor: Tensor) -> Found | None:
         """A step's result as a layer; None for what is no feature map."""
