@@ -67,7 +67,7 @@ def explain(
     layer:
         Name of the module whose output the CAMs read; by default the last feature maps on the way to the score.
     baseline:
-        ``minimum``, ``zero``, ``mean``, ``blur`` or a tensor, for path methods.
+        ``minimum``, ``zero``, ``mean``, ``maximum``, ``blur`` or a tensor, for path methods.
     parameters:
         Method id to its parameters that differ from the defaults.
     seed:
@@ -98,27 +98,38 @@ def explain(
     network, inventory = full_precision(network, Inventory.of(network))
     with borrowed(inventory):
         prepared = working_inputs(inventory, inputs)
-        start = make_baseline(baseline, prepared)
         score = Score.of(target, len(prepared))
         passes = Passes(network, inventory, score, context.check, layer, polled=cancel is not None)
+        start = make_baseline(baseline, prepared)
         gathering = Gathering(passes, prepared, start, seed, context, batch_size or DEFAULT_BATCH)
         gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
         if input_range is not None:
             gathering.input_range, gathering.range_note = given_range(input_range, prepared), GIVEN_NOTE
         gathering.plan([need for key, found in chosen.items() for need in found.needs(settings[key])], memory_budget)
-        results = Results()
-        for key, found in chosen.items():
-            try:
-                evidence = gathering.evidence(found.needs(settings[key]))
-                result = _finished(found, settings[key], evidence, gathering, seed, started)
-            except NotDefinedHere as error:
-                if not skip_undefined:
-                    raise
-                results.undefined[key] = error
-                continue
-            results[key] = result
-            started = time.perf_counter()  # shared passes count for the method that first asked for them
+        results = _all(chosen, settings, gathering, skip_undefined, started)
     context.report(1.0, "done")
+    return results
+
+
+def _all(
+    chosen: Mapping[str, Method],
+    settings: Mapping[str, Any],
+    gathering: Gathering,
+    skip_undefined: bool,
+    started: float,
+) -> Results:
+    """Every method's result; shared passes count for the method that first asked for them."""
+    results = Results()
+    for key, found in chosen.items():
+        try:
+            evidence = gathering.evidence(found.needs(settings[key]))
+            results[key] = _finished(found, settings[key], evidence, gathering, started)
+        except NotDefinedHere as error:
+            if not skip_undefined:
+                raise
+            results.undefined[key] = error
+            continue
+        started = time.perf_counter()
     return results
 
 
@@ -145,7 +156,7 @@ def _check_inputs(inputs: Tensor) -> None:
         raise UserError("The input has values that are not finite.", "Replace them before explaining the network.")
 
 
-def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gathering, seed: int, started: float) -> Result:
+def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gathering, started: float) -> Result:
     """Reduce, upsample, check, and say how it came about."""
     reduced = found.reduce(evidence, parameters)
     at_layer = found.capabilities.needs_layer
@@ -178,7 +189,7 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
         target=gathering.score.indices,
         score=_out(evidence.score),
         layer=gathering.layer_name if _uses_layer(found, parameters) else None,
-        provenance=_provenance(found, parameters, gathering, seed, started, validity),
+        provenance=_provenance(found, parameters, gathering, started, validity),
         validity=validity,
         one_sided=one_sided,
     )
@@ -198,15 +209,13 @@ def _out(values: Tensor) -> Tensor:
     return values.detach().float().cpu()
 
 
-def _provenance(
-    found: Method, parameters: Any, gathering: Gathering, seed: int, started: float, validity: Validity
-) -> Provenance:
+def _provenance(found: Method, parameters: Any, gathering: Gathering, started: float, validity: Validity) -> Provenance:
     bounded = any(isinstance(need, RulePass) and need.bounded for need in found.needs(parameters))
     return Provenance(
         method=found.id,
         parameters=dataclasses.asdict(parameters),
         target=",".join(map(str, dict.fromkeys(gathering.score.indices))),
-        seed=seed,
+        seed=gathering.seed,
         layer=gathering.layer_name if _uses_layer(found, parameters) else None,
         baseline=gathering.baseline_name if _uses_baseline(found, parameters) else None,
         device=str(gathering.inputs.device),
