@@ -31,6 +31,14 @@ class ChannelEvidence:
     passes: int
 
 
+@dataclass(frozen=True, eq=False)
+class Ablated:
+    """``before`` (N,): f of the untouched layer, by the same operators; ``without`` (N, K): f without each channel."""
+
+    before: Tensor
+    without: Tensor
+
+
 def channel_scores(need: ChannelScores, run: Gathering) -> ChannelEvidence:
     """One forward pass for each channel that is not flat, or for each cluster of channels."""
     activations = run.find(LayerEvidence()).activations
@@ -106,9 +114,9 @@ def _owners(flat: NDArray[np.float64], clusters: int, seed: int) -> NDArray[np.i
     return found
 
 
-def channel_ablation(_need: ChannelAblation, run: Gathering) -> Tensor:
-    """The score f with each channel of the layer at zero, (N, K): only the operators behind the layer run again."""
-    found = []
+def channel_ablation(_need: ChannelAblation, run: Gathering) -> Ablated:
+    """Scores with each channel of the layer at zero: only the operators behind the layer run again."""
+    before, without = [], []
     for row in range(len(run.inputs)):
         substitution = Substitution(run.passes, run.inputs[row : row + 1], row)
         channels = substitution.maps.shape[1]
@@ -117,5 +125,6 @@ def channel_ablation(_need: ChannelAblation, run: Gathering) -> Tensor:
         for channel in range(channels):
             scores[channel] = substitution.score_without(channel)
             run.advance(1)
-        found.append(scores)
-    return torch.stack(found)
+        before.append(substitution.score)
+        without.append(scores)
+    return Ablated(torch.stack(before), torch.stack(without))

@@ -155,7 +155,7 @@ class ChannelScores(_OnePass):
 
 @dataclass(frozen=True)
 class ChannelAblation(_OnePass):
-    """f with each channel of the layer set to zero. Evidence: (N, K)."""
+    """f with each channel of the layer set to zero. Evidence: :class:`~.channels.Ablated`."""
 
 
 @dataclass(frozen=True)

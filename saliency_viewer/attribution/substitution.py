@@ -38,6 +38,11 @@ class Substitution:
             raise _refusal()
         self.maps = self._found.form.maps(self._found.tensor.detach())
 
+    @property
+    def score(self) -> Tensor:
+        """The score of the untouched layer, a scalar tensor."""
+        return self._passes.score.value(self._passes.score.select(self._logits, [self._row]))[0]
+
     def score_without(self, channel: int) -> Tensor:
         """Score, a scalar tensor, with that channel at zero."""
         if self._again is None:

@@ -267,7 +267,7 @@ def known(dimensions: int, *normalised: int, maps: tuple[int, ...] | None = None
     for size in normalised:
         forms.layer_norm((size,), (2, 9, size))
     if maps is not None:
-        forms.convolution(maps)
+        forms.convolution(torch.zeros(maps))
     return forms
 
 

@@ -30,7 +30,9 @@ class AblationCAM(Method):
 
     def reduce(self, evidence: Evidence, parameters: Any) -> Reduced:
         """sum_k w_k A_k."""
-        drops = evidence.score[:, None] - evidence.get(ChannelAblation())
-        size = evidence.score.abs()[:, None]
+        found = evidence.get(ChannelAblation())
+        # The score before comes from the same pass: small scores leave no room for another pass's rounding.
+        before = found.before[:, None]
+        drops, size = before - found.without, before.abs()
         weights = drops / size.masked_fill(size == 0, 1.0)
         return Reduced(weighted_sum(weights, evidence.get(LayerEvidence()).activations))
