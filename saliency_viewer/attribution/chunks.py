@@ -24,7 +24,9 @@ class Chunker:
         """
         start = 0
         while start < rows:
-            stop = min(start + self.size, rows)
+            # Chunks of nearly equal size: a last one of a single row would be slow, and compiled for itself.
+            count = -(-(rows - start) // self.size)
+            stop = start + -(-(rows - start) // count)
             try:
                 work(start, stop)
             except (MemoryError, RuntimeError) as error:

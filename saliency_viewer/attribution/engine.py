@@ -30,10 +30,9 @@ from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.attribution.upsampling import upsample
 from saliency_viewer.attribution.validity import Findings, all_finite, judge, residual
 from saliency_viewer.domain import Provenance, ScoreTarget, Validity
+from saliency_viewer.domain.plan import DEFAULT_BATCH_SIZE
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
-
-DEFAULT_BATCH = 8  # the knee on a CPU: more gains little and costs memory in proportion
 
 
 def explain(
@@ -101,7 +100,7 @@ def explain(
         score = Score.of(target, len(prepared))
         passes = Passes(network, inventory, score, context.check, layer, polled=cancel is not None)
         start = make_baseline(baseline, prepared)
-        gathering = Gathering(passes, prepared, start, seed, context, batch_size or DEFAULT_BATCH)
+        gathering = Gathering(passes, prepared, start, seed, context, batch_size or DEFAULT_BATCH_SIZE)
         gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
         if input_range is not None:
             gathering.input_range, gathering.range_note = given_range(input_range, prepared), GIVEN_NOTE
