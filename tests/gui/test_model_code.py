@@ -93,9 +93,8 @@ def test_a_model_is_loaded_when_chosen_and_its_layers_are_known(qtbot, opened, p
 def test_layers_of_an_older_model_never_stand_for_one_that_waits_for_consent(qtbot, with_code, process) -> None:
     older = process.models[0]
     assert process.cancelled == [older.id]
-    process.say(Described(older.id, ModelDescription("ab" * 32, LayerNode("", "", "Older"))))
-    with qtbot.waitSignal(with_code.worker.described):
-        pass
+    with qtbot.waitSignal(with_code.worker.described):  # waiting begins first: the worker's thread may be quick
+        process.say(Described(older.id, ModelDescription("ab" * 32, LayerNode("", "", "Older"))))
     assert with_code.state.layers is None
     _questions(with_code)[0].close()
 
