@@ -69,7 +69,7 @@ def _masked_scores(masks: Tensor, row: int, run: Gathering) -> Tensor:
     """f(x * upsampled mask) for ``masks`` (K, *layer spatial) in 0..1: (K,)."""
     image, size = run.inputs[row : row + 1], run.inputs.shape[2:]
     found = masks.new_zeros(len(masks))
-    run.expect(len(masks) - 1)  # one was counted for the need
+    run.expect(len(masks) - ChannelScores.passes)
 
     def work(first: int, last: int) -> None:
         enlarged = _stretched(upsample(masks[first:last, None], size))

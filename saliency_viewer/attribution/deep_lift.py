@@ -123,7 +123,7 @@ def _run(passes: Passes, given: Tensor, rules: Rescale, layers: LayerWatch | Non
 
 
 def _start(selected: Tensor, score: Tensor, start_selected: Tensor, start_score: Tensor) -> Tensor:
-    """Delta f / delta output: the score may be the log-odds of a probability."""
+    """What the pass starts with: delta f / delta output, since the score may be the log-odds of a probability."""
     (slope,) = torch.autograd.grad(score.sum(), selected, retain_graph=True)
     difference = selected.detach() - start_selected
     quotient = (score.detach() - start_score) / difference

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saliency_viewer.attribution import needs
 from saliency_viewer.attribution.channels import channel_ablation, channel_scores
-from saliency_viewer.attribution.chunks import Chunker
+from saliency_viewer.attribution.chunks import Chunker, is_out_of_memory
 from saliency_viewer.attribution.deep_lift import multipliers
 from saliency_viewer.attribution.evidence import Evidence, Layer
 from saliency_viewer.attribution.input_range import DEFAULT_NOTE, default_range
@@ -73,19 +73,29 @@ class Gathering:
         others = sum(need.passes for need in self._wanted if not isinstance(need, _AT_POINT))
         point = any(isinstance(need, _AT_POINT) for need in self._wanted)
         self._total = max(1, (others + point) * len(self.inputs))
-        most = max((need.passes for need in self._wanted), default=1)
-        if most >= _WORTH_A_SURVEY or (self.chunks.size > 1 and len(self.inputs) * most > 1):
-            self._survey(memory_budget, most >= _WORTH_A_SURVEY)
+        streams = [need for need in self._wanted if need.passes >= _WORTH_A_SURVEY]
+        several = self.chunks.size > 1 and len(self.inputs) > 1
+        if streams or several:
+            self._survey(memory_budget, bool(streams), only=len(streams) == len(self._wanted) or not several)
 
-    def _survey(self, memory_budget: int | None, streams: bool) -> None:
-        """Learn how much one row takes, and for streams whether the network has a faster form."""
-        seen = self.passes.survey(self.inputs[:1])
-        if not streams:
-            self.passes.lean = None
+    def _survey(self, memory_budget: int | None, streams: bool, only: bool) -> None:
+        """Learn how much one row takes, and for streams whether the network has a faster form.
+
+        ``only``: no chunk of several rows will go through the network's plain form, which keeps more.
+        """
+        try:
+            seen = self.passes.survey(self.inputs[:1], leaner=streams)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # Methods without gradients may fit all the same, one row at a time.
+            self.passes.lean, self.chunks.size = None, 1
+            return
         if len(self.inputs) == 1:
             self.remember_score(seen.score, seen.logits)
         budget = memory_budget if memory_budget is not None else free_memory(self.inputs.device.type) // 2
-        fits = min(budget, _PLENTY) // max(seen.row_bytes, 1)
+        row = seen.lean_bytes if only and self.passes.lean is not None else seen.plain_bytes
+        fits = min(budget, _PLENTY) // max(row, 1)
         self.chunks.size = max(1, min(self.chunks.size, fits))
 
     def evidence(self, wanted: Sequence[Need]) -> Evidence:
@@ -109,7 +119,7 @@ class Gathering:
         return self._found[need]
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """F at other inputs, one for each sample: (N,)."""
+        """The score f at other inputs, one for each sample: (N,)."""
         return self._forward(inputs)[0]
 
     def remember_score(self, score: Tensor, logits: Tensor) -> None:

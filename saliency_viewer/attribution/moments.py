@@ -24,6 +24,15 @@ class Moments:
     variance_error: Tensor | None
     mean_score: Tensor | None = None  # (N,): of f over the samples, where it was asked for
 
+    def of(self, statistic: str) -> tuple[Tensor, Tensor | None]:
+        """(map (N, C, *spatial), mean over its positions of its standard error (N,)) of one statistic.
+
+        ``statistic``: mean, mean square or variance.
+        """
+        name = statistic.replace(" ", "_")
+        error: Tensor | None = getattr(self, f"{name}_error")
+        return getattr(self, name), average_error(error)
+
 
 def average_error(error: Tensor | None) -> Tensor | None:
     """(N,): the mean over a map's positions of its standard error (N, C, *spatial)."""

@@ -7,9 +7,15 @@ from typing import ClassVar, Literal
 
 
 class _OnePass:
-    """``passes``: how often the network runs for one input, as far as it is known beforehand."""
+    """``passes``: how often the network runs for one input."""
 
     passes: ClassVar[int] = 1
+
+
+class _ManyPasses:
+    """How often the network runs is known only with the image or the layer; the gatherer corrects this guess."""
+
+    passes: ClassVar[int] = 100
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class RandomMasks:
 
 
 @dataclass(frozen=True)
-class ChannelScores(_OnePass):
+class ChannelScores(_ManyPasses):
     """f of x times each upsampled channel of the layer, scaled to 0..1; of ``clusters`` mean channels when not 0.
 
     Evidence: :class:`~.channels.ChannelEvidence`.
@@ -202,7 +208,7 @@ class LibraryFullGrad(_OnePass):
 
 
 @dataclass(frozen=True)
-class OccludedScores(_OnePass):
+class OccludedScores(_ManyPasses):
     """How much the score falls for each patch of the input that is replaced by the baseline's values.
 
     Patches of ``size`` positions along each spatial axis, one every ``stride`` (at most ``size``). Evidence:

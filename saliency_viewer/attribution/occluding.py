@@ -11,7 +11,6 @@ from torch import Tensor
 from saliency_viewer.attribution.evidence import Occluded
 from saliency_viewer.attribution.incremental import FEWEST, PatchedNetwork
 from saliency_viewer.attribution.needs import OccludedScores
-from saliency_viewer.attribution.score import logits_of
 
 if TYPE_CHECKING:
     from saliency_viewer.attribution.gathering import Gathering
@@ -28,17 +27,17 @@ def occluded_scores(need: OccludedScores, run: Gathering) -> Occluded:
     size = tuple(min(need.size, positions) for positions in spatial)
     starts = list(product(*(_starts(need, positions) for positions in spatial)))
     changes = torch.zeros((len(inputs), len(starts)), dtype=torch.float64, device=inputs.device)
-    run.expect((len(starts) - 1) * len(inputs))  # one for each input was counted before
+    run.expect((len(starts) - need.passes) * len(inputs))
     for row in range(len(inputs)):
         sample, other = inputs[row : row + 1], baseline[row : row + 1]
         # A patch on the background, whose values are the baseline's already, changes nothing and needs no pass.
         numbers = [number for number, start in enumerate(starts) if _differ(sample, other, start, size)]
         run.advance(len(starts) - len(numbers))
-        patched = PatchedNetwork(passes.network, sample, other, size, logits_of, passes.check)
+        patched = PatchedNetwork(passes.network, sample, other, size, passes.check, passes.logits)
         # Windows take many small steps, which suits a CPU; the trial needs room for two rows.
         if len(numbers) >= FEWEST and run.chunks.size > 1 and inputs.device.type == "cpu":
             patched.try_windows([starts[numbers[0]], starts[numbers[len(numbers) // 2]]])
-        before = passes.forward(sample, [row])[0].double()
+        before = passes.score.value(passes.score.select(patched.untouched(), [row])).double()
 
         def work(
             first: int, stop: int, row: int = row, numbers: list[int] = numbers, patched: PatchedNetwork = patched,

@@ -36,11 +36,15 @@ class RuleResult:
 
 @dataclass(frozen=True, eq=False)
 class Surveyed:
-    """One plain pass of the first input: score (1,), logits (1, outputs), and bytes that one row's graph keeps."""
+    """One plain pass of the first input: score (1,), logits (1, outputs), and bytes that one row's graph keeps.
+
+    ``plain_bytes`` in the network's own form, ``lean_bytes`` in the leaner one (the same where that was not looked at).
+    """
 
     score: Tensor
     logits: Tensor
-    row_bytes: int
+    plain_bytes: int
+    lean_bytes: int
 
 
 @dataclass(eq=False)
@@ -61,8 +65,7 @@ class Passes:
 
     def forward(self, inputs: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """(score (N,), logits (N, outputs)) without any gradient."""
-        with torch.no_grad(), self.mode(self.lean):
-            logits = logits_of(self.network(self._copy(inputs)), len(rows))
+        logits = self.logits(inputs)
         return self.score.value(self.score.select(logits, rows)), logits
 
     def gradient(self, inputs: Tensor, rows: Sequence[int]) -> Tensor:
@@ -72,6 +75,11 @@ class Passes:
             logits = logits_of(self.network(self._copy(leaf)), len(rows))
             score = self.score.value(self.score.select(logits, rows))
         return gradients(score.sum(), [leaf])[0]
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """(B, outputs) without any gradient, in the leaner form where there is one."""
+        with torch.no_grad(), self.mode(self.lean):
+            return logits_of(self.network(self._copy(inputs)), len(inputs))
 
     def ruled(self, inputs: Tensor, rows: Sequence[int], need: RulePass, bounds: tuple[Tensor, Tensor]) -> RuleResult:
         """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning.
@@ -97,25 +105,35 @@ class Passes:
             values, score.detach(), logits.detach(), rule_set.intercepted, rule_set.executed, rule_set.generalised
         )
 
-    def survey(self, inputs: Tensor) -> Surveyed:
-        """Look at the network with one input (1, C, *spatial): its size, and whether it has a leaner form.
+    def survey(self, inputs: Tensor, leaner: bool) -> Surveyed:
+        """Look at the network with one input (1, C, *spatial): its size and, if wished, whether it has a leaner form.
 
-        The leaner form is kept in ``lean`` when it gives the same logits.
+        That form is kept in ``lean`` when it gives the same logits.
         """
         observer = Observer()
-        with torch.no_grad(), self.mode(watch=observer.watch):
-            logits = logits_of(self.network(inputs.clone()), 1)
-        lean = LeanOperators(observer.folds())
-        kept = _KeptBytes([*self.network.parameters(), *self.network.buffers()])
-        self.lean = lean
-        leaf = inputs.detach().requires_grad_()
-        with torch.enable_grad(), kept, self.mode(lean):
-            again = logits_of(self.network(self._copy(leaf)), 1)
-        scale = logits.amax() - logits.amin() if logits.shape[1] > 1 else logits.abs().amax()
-        if not bool((again.detach() - logits).abs().amax() <= _SAME * scale):
-            self.lean = None
+        logits, plain = self._measured(inputs, watch=observer.watch if leaner else None)
         score = self.score.value(self.score.select(logits, [0]))
-        return Surveyed(score, logits, kept.total)
+        if not leaner:
+            return Surveyed(score, logits, plain, plain)
+        self.lean = LeanOperators(observer.folds())
+        again, lean = self._measured(inputs, self.lean)
+        scale = logits.amax() - logits.amin() if logits.shape[1] > 1 else logits.abs().amax()
+        if not bool((again - logits).abs().amax() <= _SAME * scale):
+            self.lean = None
+        return Surveyed(score, logits, plain, lean)
+
+    def _measured(
+        self,
+        inputs: Tensor,
+        handle: Callable[[Call], Any] | None = None,
+        watch: Callable[[Call, Any], None] | None = None,
+    ) -> tuple[Tensor, int]:
+        """(logits, bytes that the graph keeps) of one forward pass."""
+        kept = _KeptBytes([*self.inventory.parameters, *self.network.buffers()])
+        leaf = inputs.detach().requires_grad_()
+        with torch.enable_grad(), kept, self.mode(handle, watch):
+            logits = logits_of(self.network(self._copy(leaf)), len(inputs))
+        return logits.detach(), kept.total
 
     def mode(
         self,

@@ -22,6 +22,7 @@ def state_of(network: nn.Module) -> dict[str, Any]:
     return {
         "modules": [(name, id(module), module.training) for name, module in network.named_modules()],
         "hooks": [[len(getattr(module, hook)) for hook in hooks] for module in network.modules()],
+        "global hooks": [len(getattr(nn.modules.module, f"_global{hook}")) for hook in hooks],
         "forward": ["forward" in vars(module) for module in network.modules()],
         "parameters": [(id(p), p.requires_grad, p.grad is None, p._version) for p in network.parameters()],
         "values": [p.detach().clone() for p in network.parameters()],
@@ -30,7 +31,7 @@ def state_of(network: nn.Module) -> dict[str, Any]:
 
 
 def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
-    for key in ("modules", "hooks", "forward", "parameters"):
+    for key in ("modules", "hooks", "global hooks", "forward", "parameters"):
         assert before[key] == after[key], key
     assert all(torch.equal(a, b) for a, b in zip(before["values"], after["values"], strict=True))
     for (was, old), (now, new) in zip(before["buffers"], after["buffers"], strict=True):

@@ -40,6 +40,16 @@ def unchecked() -> None:
     """Nobody asks to stop."""
 
 
+def whole(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The network's logits for whole inputs, without a graph."""
+
+    def run(rows: Tensor) -> Tensor:
+        with torch.no_grad():
+            return logits_of(network(rows), len(rows))
+
+    return run
+
+
 def both(network: nn.Module, sample: Tensor, size: int, starts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor, float]:
     """(logits by windows, logits by whole inputs, part of the elements that windows computed)."""
     baseline = torch.randn(sample.shape, dtype=sample.dtype, generator=torch.Generator().manual_seed(4))
@@ -47,7 +57,7 @@ def both(network: nn.Module, sample: Tensor, size: int, starts: list[tuple[int, 
     run = PatchPass(BasePass(network, sample, unchecked))
     windows = Windows(stacked_boxes(baseline, starts, box), tuple(starts), sample)
     found = logits_of(run.run(network, windows, unchecked), len(starts))
-    plain = PatchedNetwork(network, sample, baseline, box, logits_of, unchecked).plain(starts)
+    plain = PatchedNetwork(network, sample, baseline, box, unchecked, whole(network)).plain(starts)
     return found, plain, run.computed / run.plain
 
 
@@ -202,7 +212,7 @@ class Unseen(nn.Module):
 @pytest.mark.parametrize("network", [Unseen(Hidden.apply), Unseen(nn.ReLU())], ids=["autograd function", "module"])
 def test_the_answer_is_the_plain_one_whether_windows_can_be_used_or_not(network: nn.Module) -> None:
     sample = torch.randn(1, 2, 14, 13)
-    patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (3, 3), logits_of, unchecked)
+    patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (3, 3), unchecked, whole(network))
     patched.try_windows([(0, 0), (6, 5)])
     starts = places(sample, 3)
     assert torch.allclose(patched.logits(starts), patched.plain(starts), atol=1e-6)
@@ -213,7 +223,7 @@ def test_the_answer_is_the_plain_one_whether_windows_can_be_used_or_not(network:
 def test_a_network_that_changes_its_mind_or_is_compiled_runs_plainly() -> None:
     sample = torch.randn(1, 2, 14, 13)
     for network in (Counting(), torch.jit.trace(Unseen(nn.ReLU()), sample)):
-        patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (3, 3), logits_of, unchecked)
+        patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (3, 3), unchecked, whole(network))
         assert not patched.try_windows([(0, 0), (6, 5)])
         assert patched.logits([(1, 2), (4, 4)]).shape == (2, 3)
 
@@ -228,13 +238,13 @@ class Turning(nn.Module):
 @pytest.mark.parametrize(("network", "saves"), [(Unseen(nn.ReLU()), True), (Turning(), False)])
 def test_windows_are_used_where_they_save_work_and_only_there(network: nn.Module, saves: bool) -> None:
     sample = torch.randn(1, 2, 40, 40)
-    patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (5, 5), logits_of, unchecked)
+    patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (5, 5), unchecked, whole(network))
     assert patched.try_windows([(0, 0), (20, 20)]) == saves
 
 
 def test_layers_behind_the_last_window_are_not_kept() -> None:
     network, sample = Unseen(lambda x: torch.tanh(x).flip(2).exp()), torch.randn(1, 2, 40, 40)
-    patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (5, 5), logits_of, unchecked)
+    patched = PatchedNetwork(network, sample, torch.zeros_like(sample), (5, 5), unchecked, whole(network))
     assert patched.try_windows([(0, 0), (20, 20)])
     assert patched._base is not None
     kept = [record.name for record in patched._base.records if record.values is not None]

@@ -49,11 +49,11 @@ def test_gradients_of_every_convolution_equal_autograd_s(axes: int) -> None:
             requires_grad=False,
         )
         options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        ways.add(compared(axes, x, weight, options))
+        ways.add(assert_same_convolution(axes, x, weight, options))
     assert ways == {Mirrored, Phases, "library"}
 
 
-def compared(axes: int, x: Tensor, weight: Tensor, options: dict[str, Any]) -> Any:
+def assert_same_convolution(axes: int, x: Tensor, weight: Tensor, options: dict[str, Any]) -> Any:
     """Value and gradient with and without lean operators; gives the way that the gradient took."""
     expected_leaf, leaf = x.clone().requires_grad_(), x.clone().requires_grad_()
     expected = CONV[axes](expected_leaf, weight, None, **options)
@@ -82,7 +82,7 @@ def test_gradients_of_unequal_axes_equal_autograd_s(sides: tuple[int, ...], stri
     for kernel, padding in (((3, 4), (1, 0)), ((5, 2), (0, 3)), ((1, 7), (2, 3))):
         x = torch.randn(2, 3, *sides, generator=generator, dtype=torch.float64)
         weight = nn.Parameter(torch.randn(4, 3, *kernel, generator=generator, dtype=torch.float64), requires_grad=False)
-        compared(2, x, weight, {"stride": stride, "padding": padding})
+        assert_same_convolution(2, x, weight, {"stride": stride, "padding": padding})
 
 
 def test_phases_alone_equal_the_library_for_any_number_of_channels() -> None:
@@ -218,7 +218,7 @@ def test_folded_networks_give_the_same_logits_and_gradients(name: str, bias: boo
         with passes.mode(LeanOperators(folds)):
             assert torch.allclose(network(x), expected, rtol=0, atol=1e-12)
         plain = passes.gradient(x, [0, 1])
-        passes.survey(x[:1])
+        passes.survey(x[:1], leaner=True)
         assert passes.lean is not None
         assert torch.allclose(passes.gradient(x, [0, 1]), plain, rtol=0, atol=1e-12)
         assert torch.allclose(passes.forward(x, [0, 1])[1], expected, rtol=0, atol=1e-12)
@@ -233,8 +233,8 @@ def test_streams_through_a_faster_form_give_the_map_of_the_plain_form(
     lean = explain(network, x, list(wishes), 1, parameters=wishes)
     original = Passes.survey
 
-    def without(self: Passes, inputs: Tensor) -> Any:
-        found = original(self, inputs)
+    def without(self: Passes, inputs: Tensor, leaner: bool) -> Any:
+        found = original(self, inputs, leaner=leaner)
         self.lean = None
         return found
 
@@ -269,5 +269,5 @@ def test_weights_that_are_computed_are_not_folded() -> None:
         with passes.mode(watch=observer.watch):
             expected = network(x)
         assert not observer.folds().skipped
-        passes.survey(x[:1])
+        passes.survey(x[:1], leaner=True)
         assert torch.allclose(passes.forward(x, [0, 1])[1], expected, rtol=0, atol=1e-12)

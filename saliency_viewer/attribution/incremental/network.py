@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from saliency_viewer.attribution.incremental.patch_pass import PatchPass, Unexpe
 from saliency_viewer.attribution.incremental.tokens import Token
 from saliency_viewer.attribution.incremental.windows import Size, Start, Windows, stacked_boxes
 from saliency_viewer.attribution.operators import OperatorMode
+from saliency_viewer.attribution.score import logits_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,10 +35,10 @@ class PatchedNetwork:
         (1, C, *spatial).
     size:
         Positions of a box along each axis; all boxes have it.
-    logits_of:
-        Finds (B, outputs) in what the network returned for B rows.
     check:
         Raises when the user asked to stop; called at every operator.
+    whole:
+        Gives (B, outputs) for whole inputs (B, C, *spatial), by the network itself or a faster form of it.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class PatchedNetwork:
         sample: Tensor,
         baseline: Tensor,
         size: Size,
-        logits_of: Callable[[Any, int], Tensor],
         check: Callable[[], None],
+        whole: Callable[[Tensor], Tensor],
     ) -> None:
         self._network = network
         self._sample = sample
         self._baseline = baseline
         self._size = size
-        self._logits_of = logits_of
         self._check = check
+        self._whole = whole
         self._base: BasePass | None = None
         self.part = 1.0  # elements that windows compute, of the plain form's
 
@@ -91,19 +91,28 @@ class PatchedNetwork:
         except UnexpectedError:
             return self.plain(starts)
 
+    def untouched(self) -> Tensor:
+        """(1, outputs) for the sample itself, in the form in which its patches are computed.
+
+        Windows take the network's own operators, and a faster form of them rounds otherwise.
+        """
+        if self._base is None:
+            return self._whole(self._sample)
+        with torch.no_grad(), OperatorMode(self._check):
+            return logits_of(self._network(self._sample.clone()), 1)
+
     def plain(self, starts: Sequence[Start]) -> Tensor:
         """The same as :meth:`logits`, without windows."""
         rows = self._sample.repeat(len(starts), *[1] * (self._sample.ndim - 1))
         for row, start in zip(rows, starts, strict=True):
             box = tuple(slice(s, s + n) for s, n in zip(start, self._size, strict=True))
             row[(slice(None), *box)] = self._baseline[0][(slice(None), *box)]
-        with torch.no_grad(), OperatorMode(self._check):
-            return self._logits_of(self._network(rows), len(starts))
+        return self._whole(rows)
 
     def _windowed(self, starts: Sequence[Start], run: PatchPass) -> Tensor:
         data = stacked_boxes(self._baseline, starts, self._size)
         windows = Windows(data, tuple(starts), run.input)
-        logits = self._logits_of(run.run(self._network, windows, self._check), len(starts))
+        logits = logits_of(run.run(self._network, windows, self._check), len(starts))
         if isinstance(logits, Token):
             logits = logits.whole()
         if not bool(torch.isfinite(logits).all()):

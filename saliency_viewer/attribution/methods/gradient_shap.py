@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from saliency_viewer.attribution.methods.base import Capabilities, Method, Reduced
+from saliency_viewer.attribution.methods.smooth_grad import noise_level
 from saliency_viewer.attribution.needs import BaselineScore, Need, RandomPathGradients
 from saliency_viewer.domain import parameter
 
@@ -21,14 +22,7 @@ class GradientSHAPParameters:
     """Number of random points and the noise at the input's end."""
 
     samples: int = parameter(25, label="Samples", help="Random points of the path.", minimum=2, maximum=5000)
-    sigma: float = parameter(
-        0.0,
-        label="Noise",
-        help="Standard deviation of noise on the input, as a part of its range; 0 as in SHAP.",
-        unit="of range",
-        minimum=0.0,
-        maximum=2.0,
-    )
+    sigma: float = noise_level(0.0, "; 0 as in SHAP")
 
 
 class GradientSHAP(Method):

@@ -46,12 +46,5 @@ class NoiseTunnelIG(Method):
 
     def reduce(self, evidence: Evidence, parameters: NoiseTunnelParameters) -> Reduced:
         """The chosen statistic of the stream."""
-        from saliency_viewer.attribution.moments import average_error
-
-        found = evidence.get(noisy_paths(parameters))
-        values, error = {
-            "mean": (found.mean, found.mean_error),
-            "mean square": (found.mean_square, found.mean_square_error),
-            "variance": (found.variance, found.variance_error),
-        }[parameters.statistic]
-        return Reduced(values, standard_error=average_error(error))
+        values, error = evidence.get(noisy_paths(parameters)).of(parameters.statistic)
+        return Reduced(values, standard_error=error)

@@ -6,7 +6,7 @@ The samples come in antithetic pairs (x + e, x - e), which need about half as ma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from saliency_viewer.attribution.methods.base import Capabilities, Method, Reduced
 from saliency_viewer.attribution.needs import Need, NoisyGradients
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from saliency_viewer.attribution.evidence import Evidence
 
 
+def noise_level(default: float = 0.15, more: str = "") -> Any:
+    """The field that every method over noisy inputs has; ``more`` is added to what the user reads."""
+    return parameter(
+        default,
+        label="Noise",
+        help=f"Standard deviation of the noise as a part of the input's range{more}.",
+        unit="of range",
+        minimum=0.0,
+        maximum=2.0,
+    )
+
+
 @dataclass(frozen=True)
 class SmoothGradParameters:
     """Number and size of the perturbations."""
@@ -23,14 +35,7 @@ class SmoothGradParameters:
     samples: int = parameter(
         25, label="Samples", help="Noisy copies of the input; more give a smoother map.", minimum=2, maximum=1000
     )
-    sigma: float = parameter(
-        0.15,
-        label="Noise",
-        help="Standard deviation of the noise as a part of the input's range.",
-        unit="of range",
-        minimum=0.0,
-        maximum=2.0,
-    )
+    sigma: float = noise_level()
 
 
 class SmoothGrad(Method):
@@ -42,14 +47,13 @@ class SmoothGrad(Method):
     summary = "The mean gradient over noisy copies of the image."
     capabilities = Capabilities()
     Parameters = SmoothGradParameters
+    statistic: ClassVar[str] = "mean"  # of the noisy gradients, see :meth:`~..moments.Moments.of`
 
     def needs(self, parameters: SmoothGradParameters) -> tuple[Need, ...]:
         """A stream of gradients at noisy inputs."""
         return (NoisyGradients(parameters.samples, parameters.sigma),)
 
     def reduce(self, evidence: Evidence, parameters: SmoothGradParameters) -> Reduced:
-        """The stream's mean."""
-        from saliency_viewer.attribution.moments import average_error
-
-        found = evidence.get(NoisyGradients(parameters.samples, parameters.sigma))
-        return Reduced(found.mean, standard_error=average_error(found.mean_error))
+        """The stream's statistic."""
+        values, error = evidence.get(NoisyGradients(parameters.samples, parameters.sigma)).of(self.statistic)
+        return Reduced(values, standard_error=error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from saliency_viewer.attribution.methods.base import Capabilities, Method, Reduced
+from saliency_viewer.attribution.methods.smooth_grad import noise_level
 from saliency_viewer.attribution.needs import BaselineScore, Need, NoisyPaths
 from saliency_viewer.domain import parameter
 
@@ -21,14 +22,7 @@ class SmoothPathParameters:
     """Number and size of the perturbations, and quadrature nodes of each path."""
 
     samples: int = parameter(10, label="Samples", help="Noisy copies of the input.", minimum=2, maximum=1000)
-    sigma: float = parameter(
-        0.15,
-        label="Noise",
-        help="Standard deviation of the noise as a part of the input's range.",
-        unit="of range",
-        minimum=0.0,
-        maximum=2.0,
-    )
+    sigma: float = noise_level()
     steps: int = parameter(20, label="Nodes", help="Points of each path.", minimum=1, maximum=2000)
 
 
@@ -54,8 +48,7 @@ class SmoothIntegratedGradients(Method):
 
     def reduce(self, evidence: Evidence, parameters: SmoothPathParameters) -> Reduced:
         """The stream's mean."""
-        from saliency_viewer.attribution.moments import average_error
-
         found = evidence.get(noisy_paths(parameters))
         expected = found.mean_score - evidence.get(BaselineScore())
-        return Reduced(found.mean, expected, average_error(found.mean_error))
+        values, error = found.of("mean")
+        return Reduced(values, expected, error)

@@ -179,7 +179,7 @@ def _derivative(call: Call, inputs: Tensor, value: Tensor) -> Tensor:
 
 
 def _product(call: Call, before: tuple[Any, ...]) -> Any:
-    """Uv - u0 v0 = (u - u0) (v + v0) / 2 + (v - v0) (u + u0) / 2, exactly."""
+    """A product's change, exactly: uv - u0 v0 = (u - u0) (v + v0) / 2 + (v - v0) (u + u0) / 2."""
     first, second = call.input, call.argument(1, "other")
     if not (on_tape(first) and on_tape(second)):
         if call.name == "div" and on_tape(second):
