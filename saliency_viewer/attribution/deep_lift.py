@@ -62,11 +62,11 @@ def multipliers(need: Multipliers, run: Gathering) -> Lifted:
 
 def _chunk(passes: Passes, inputs: Tensor, baseline: Tensor, rows: range, at_layer: bool) -> _Part:
     reference = Reference()
-    layers0 = passes.watch_layer(inputs.ndim, recorded=True) if at_layer else None
+    layers0 = passes.watch_layer(inputs.shape, recorded=True) if at_layer else None
     start_out, returned = _reference_pass(passes, baseline, rows, reference, layers0)
     leaf, given = leaf_and_copy(inputs)
     rules = Rescale(reference.replay())
-    layers = passes.watch_layer(inputs.ndim) if at_layer else None
+    layers = passes.watch_layer(inputs.shape) if at_layer else None
     with torch.enable_grad():
         logits = _run(passes, given, rules, layers, rows)
         rules.finish(logits)
@@ -98,7 +98,7 @@ def _reference_pass(
             with passes.mode(reference):
                 returned = passes.network(baseline.clone())
         else:
-            with layers.attached(), passes.mode(reference, layers.watch):
+            with layers.attached(passes.mode(reference, layers.watch)):
                 returned = passes.network(baseline.clone())
     selected = passes.score.select(logits_of(returned, len(rows)), rows)
     return selected, returned
@@ -118,7 +118,7 @@ def _run(passes: Passes, given: Tensor, rules: Rescale, layers: LayerWatch | Non
     if layers is None:
         with passes.mode(rules):
             return logits_of(passes.network(given), len(rows))
-    with layers.attached(), passes.mode(rules, layers.watch):
+    with layers.attached(passes.mode(rules, layers.watch)):
         return logits_of(passes.network(given), len(rows))
 
 

@@ -37,6 +37,11 @@ class Forms:
         self._last: set[tuple[int, ...]] = set()
         self._embedding: torch.Size | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing was seen that tells forms apart: maps are channels first."""
+        return not self._normalised
+
     def convolution(self, result: Tensor) -> None:
         """A convolution gave that: the last one before tokens is the embedding of their patches."""
         self._embedding = result.shape

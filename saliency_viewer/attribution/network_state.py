@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,12 +53,7 @@ def borrowed(inventory: Inventory) -> Iterator[None]:
     """
     modes = [(module, module.training) for module in inventory.names]
     flags = [(parameter, parameter.requires_grad) for parameter in inventory.parameters]
-    buffers = [
-        (module, name, buffer, _version(buffer), buffer.detach().clone())
-        for module in inventory.names
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+    buffers = _Buffers(inventory)
     devices = sorted({p.device.index or 0 for p in inventory.parameters if p.device.type == "cuda"})
     try:
         with ExitStack() as stack:
@@ -77,11 +73,52 @@ def borrowed(inventory: Inventory) -> Iterator[None]:
         for parameter, wanted in flags:
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
+        buffers.restore()
+
+
+class _Buffers:
+    """Which tensors a network's buffers are, and their values: one copy for each dtype and device, not for each buffer.
+
+    Hundreds of small copies take milliseconds. Sparse buffers have copies of their own.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._kept: list[tuple[nn.Module, str, Tensor, int | None]] = []
+        groups: dict[Any, list[Tensor]] = {}
+        for module in inventory.names:
+            for name, buffer in module._buffers.items():
+                if buffer is None:
+                    continue
+                self._kept.append((module, name, buffer, _version(buffer)))
+                groups.setdefault(_group(buffer), []).append(buffer)
         with torch.no_grad():
-            for module, name, buffer, version, before in buffers:
-                module._buffers[name] = buffer  # a forward pass may have put another tensor in its place
+            self._values = {
+                group: buffers[0].clone() if isinstance(group, int) else torch.cat([_flat(b) for b in buffers])
+                for group, buffers in groups.items()
+            }
+
+    def restore(self) -> None:
+        """Put back the tensors that were exchanged and the values that were written."""
+        ends: dict[Any, int] = {}
+        with torch.no_grad():
+            for module, name, buffer, version in self._kept:
+                if module._buffers.get(name) is not buffer:
+                    module._buffers[name] = buffer
+                group = _group(buffer)
+                start = ends.get(group, 0)
+                ends[group] = end = start + buffer.numel()
                 if version is None or _version(buffer) != version:
-                    buffer.copy_(before)
+                    before = self._values[group]
+                    buffer.copy_(before if isinstance(group, int) else before[start:end].view(buffer.shape))
+
+
+def _group(buffer: Tensor) -> Any:
+    """Buffers of equal groups can lie in one tensor; a number stands for a buffer alone."""
+    return (buffer.dtype, buffer.device) if buffer.layout is torch.strided else id(buffer)
+
+
+def _flat(buffer: Tensor) -> Tensor:
+    return buffer if buffer.ndim == 1 else buffer.reshape(-1)
 
 
 def _set(modes: Iterable[tuple[nn.Module, bool]]) -> None:

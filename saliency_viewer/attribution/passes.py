@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from saliency_viewer.attribution.target_layer import LayerWatch
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
+_VOLUMES = 5  # axes of a batch of them
 _SAME = 1e-4  # of the logits' range: a faster form of the network must give the same scores to this
 
 
@@ -71,7 +73,7 @@ class Passes:
     def gradient(self, inputs: Tensor, rows: Sequence[int]) -> Tensor:
         """df/dx at ``inputs`` (N, C, *spatial), whose row k belongs to sample ``rows[k]``."""
         leaf = inputs.detach().requires_grad_()
-        with torch.enable_grad(), self.mode(self.lean or StridedStem()):
+        with torch.enable_grad(), self.mode(self.lean or stem(inputs)):
             logits = logits_of(self.network(self._copy(leaf)), len(rows))
             score = self.score.value(self.score.select(logits, rows))
         return gradients(score.sum(), [leaf])[0]
@@ -139,8 +141,10 @@ class Passes:
         self,
         handle: Callable[[Call], Any] | None = None,
         watch: Callable[[Call, Any], None] | None = None,
-    ) -> OperatorMode:
+    ) -> AbstractContextManager[Any]:
         """Operators under ``handle``, polled for the user's wish to stop."""
+        if handle is None and watch is None and not self.polled:
+            return nullcontext()
         return OperatorMode(self.check, handle, watch, backward=self.polled)
 
     def refuse_scripts(self) -> None:
@@ -151,16 +155,33 @@ class Passes:
                 "Load the original network with its state dict, or choose a gradient method.",
             )
 
-    def watch_layer(self, dimensions: int, recorded: bool = False, sparing: bool = False) -> LayerWatch:
-        """A watch for the target layer of one pass of inputs with so many axes.
+    def watch_layer(self, shape: torch.Size, recorded: bool = False, sparing: bool = False) -> LayerWatch:
+        """A watch for the target layer of one pass of inputs of that shape.
 
         ``recorded``: operators behind a named layer are kept; ``sparing``: large maps are not held.
         """
-        return LayerWatch(self.network, self.inventory, self.layer, dimensions, recorded, sparing)
+        return LayerWatch(self.network, self.inventory, self.layer, shape, recorded, sparing)
+
+    def watch_layer_only(self, shape: torch.Size, recorded: bool) -> LayerWatch:
+        """The same for passes of which nothing but the layer and its end is wanted.
+
+        Where nobody may stop them, they need not be watched before the layer. In three dimensions the operator at the
+        input has to be handled (see :func:`stem`), and watching costs next to nothing.
+        """
+        sleeps = not self.polled and len(shape) < _VOLUMES
+        return LayerWatch(self.network, self.inventory, self.layer, shape, recorded, sparing=recorded, sleeps=sleeps)
 
     def _copy(self, inputs: Tensor) -> Tensor:
         """A copy for the network, which may overwrite its input in place; in the format that lean operators want."""
         return inputs.clone() if self.lean is None else fast_copy(inputs)
+
+
+def stem(inputs: Tensor) -> StridedStem | None:
+    """What single passes over ``inputs`` handle: in volumes, the strided convolution at the input.
+
+    On images it saves no more than handling every operator costs.
+    """
+    return StridedStem() if inputs.ndim == _VOLUMES else None
 
 
 def fast_copy(inputs: Tensor) -> Tensor:
@@ -191,7 +212,7 @@ class _KeptBytes(torch.autograd.graph.saved_tensors_hooks):
 
     def __init__(self, weights: list[Tensor]) -> None:
         self._sizes: dict[int, int] = {}
-        self._weights = {weight.untyped_storage().data_ptr() for weight in weights}
+        self._weights = {w.untyped_storage().data_ptr() for w in weights if w.layout is torch.strided}
         super().__init__(self._see, lambda tensor: tensor)
 
     @property
@@ -200,6 +221,8 @@ class _KeptBytes(torch.autograd.graph.saved_tensors_hooks):
         return sum(self._sizes.values())
 
     def _see(self, tensor: Tensor) -> Tensor:
+        if tensor.layout is not torch.strided:
+            return tensor.detach()
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self._weights:
             self._sizes[storage.data_ptr()] = storage.nbytes()

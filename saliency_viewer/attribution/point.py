@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,9 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.attribution.head import HeadWatch
-from saliency_viewer.attribution.lean import StridedStem
+from saliency_viewer.attribution.landmarks import Lost
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.attribution.passes import Passes, fast_copy, gradients, leaf_and_copy
+from saliency_viewer.attribution.passes import Passes, fast_copy, gradients, leaf_and_copy, stem
 from saliency_viewer.attribution.recording import NotReplayable
 from saliency_viewer.attribution.score import logits_of, output_of
 from saliency_viewer.attribution.target_layer import Found, LayerWatch
@@ -43,6 +44,9 @@ class PointResult:
     head_refused: UserError | None = None
 
 
+Way = Callable[[Passes, Tensor, range, PointWish], PointResult]
+
+
 def at_point(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
     """The wished evidence at ``inputs`` (N, C, *spatial), whose rows belong to the samples ``rows``.
 
@@ -50,16 +54,24 @@ def at_point(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> Po
     """
     if wish.layer and not wish.gradient and not passes.inventory.scripted:
         try:
-            return _layer_only(passes, inputs, rows, wish)
+            return _unless_lost(_layer_only, passes, inputs, rows, wish)
         except NotReplayable:
             pass
-    return _with_graph(passes, inputs, rows, wish)
+    return _unless_lost(_with_graph, passes, inputs, rows, wish)
+
+
+def _unless_lost(way: Way, passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
+    """One pass; where a landmark has become wrong a second one, watched from its beginning."""
+    try:
+        return way(passes, inputs, rows, wish)
+    except Lost:
+        return way(passes, inputs, rows, wish)
 
 
 def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
-    layers = passes.watch_layer(inputs.ndim, recorded=True, sparing=True)
+    layers = passes.watch_layer_only(inputs.shape, recorded=True)
     heads = HeadWatch()
-    with layers.attached(), torch.no_grad(), passes.mode(watch=_watch(layers, heads if wish.head else None)):
+    with torch.no_grad(), layers.attached(passes.mode(watch=_watch(layers, heads if wish.head else None))):
         returned = passes.network(fast_copy(inputs))
     raw = output_of(returned)
     logits = logits_of(returned, len(rows))
@@ -80,14 +92,14 @@ def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
 
 def _with_graph(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
     leaf, given = leaf_and_copy(inputs)
-    layers = passes.watch_layer(inputs.ndim) if wish.layer else None
+    layers = passes.watch_layer_only(inputs.shape, recorded=False) if wish.layer else None
     heads = HeadWatch() if wish.head else None
     with torch.enable_grad():
         if layers is None:
-            with passes.mode(StridedStem()):
+            with passes.mode(stem(inputs)):
                 logits = logits_of(passes.network(given), len(rows))
         else:
-            with layers.attached(), passes.mode(StridedStem(), _watch(layers, heads)):
+            with layers.attached(passes.mode(stem(inputs), _watch(layers, heads))):
                 logits = logits_of(passes.network(given), len(rows))
         score = passes.score.value(passes.score.select(logits, rows))
     found, refused = _found(layers, score)

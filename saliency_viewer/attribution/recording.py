@@ -43,7 +43,7 @@ class Recording:
         self._steps: deque[Step] = deque(maxlen=_REMEMBERED)
         self._replayed = replayed
         self._sparing = sparing
-        self._seen = 0
+        self.seen = 0  # operators so far
         self._largest = 0
 
     def watch(self, call: Call, result: Any, where: str) -> None:
@@ -52,7 +52,7 @@ class Recording:
             self._spare(result.numel())
         made = call.input if call.name == "setitem" else result
         self._steps.append([_held(call) if self._replayed else call, made, where])
-        self._seen += 1
+        self.seen += 1
 
     def _spare(self, size: int) -> None:
         """Let older steps go before large maps.
@@ -69,9 +69,18 @@ class Recording:
         if self._steps and self._steps[-1][1] is result:
             self._steps[-1][2] = Module(module)
 
-    def reversed(self) -> Iterable[Step]:
-        """The steps, the latest first."""
-        return reversed(self._steps)
+    def reversed(self) -> Iterable[tuple[int, Step]]:
+        """(position, step), the latest first."""
+        for position in range(len(self._steps) - 1, -1, -1):
+            yield position, self._steps[position]
+
+    def number(self, position: int) -> int:
+        """How many operators ran before the one at a position."""
+        return self.seen - len(self._steps) + position
+
+    def operator(self, position: int) -> str:
+        """The name of the operator at a position."""
+        return str(self._steps[position][0].name)
 
     def forget(self) -> None:
         """Let everything go, so that a backward pass finds the memory that its graph gives up."""
@@ -85,8 +94,7 @@ class Recording:
     def on_the_way_to(self, end: Tensor) -> Iterable[tuple[int, Step, Tensor]]:
         """(position, step, tensor) of every result that ``end`` depends on, the latest first."""
         needed = {id(end)}
-        for position in range(len(self._steps) - 1, -1, -1):
-            step = self._steps[position]
+        for position, step in self.reversed():
             call, result, _ = step
             found = [tensor for tensor in tensors_in(result) if id(tensor) in needed]
             if found:
@@ -95,7 +103,7 @@ class Recording:
 
     def after(self, position: int) -> Tail:
         """The operators behind that position."""
-        return Tail(list(self._steps)[position + 1 :], self._seen - len(self._steps) + position)
+        return Tail(list(self._steps)[position + 1 :], self.number(position))
 
     def behind(self, tensor: Tensor) -> Tail:
         """The operators behind the one that made ``tensor``; raises :class:`NotReplayable` where none is known."""
@@ -106,7 +114,7 @@ class Recording:
 
     def whole(self) -> Tail:
         """All operators that were kept; the first one copied the named layer."""
-        return Tail(list(self._steps), self._seen - len(self._steps))
+        return Tail(list(self._steps), self.number(0))
 
 
 class Tail:

@@ -25,7 +25,7 @@ class Substitution:
 
     def __init__(self, passes: Passes, inputs: Tensor, row: int) -> None:
         self._passes, self._inputs, self._row = passes, inputs, row
-        self._layers = passes.watch_layer(inputs.ndim, recorded=True)
+        self._layers = passes.watch_layer(inputs.shape, recorded=True)
         try:
             with torch.no_grad():
                 self._run(inputs)
@@ -52,13 +52,13 @@ class Substitution:
         return self._passes.score.value(self._passes.score.select(self._again(changed), [self._row]))[0]
 
     def _run(self, inputs: Tensor) -> None:
-        with self._layers.attached(), self._passes.mode(watch=self._layers.watch):
+        with self._layers.attached(self._passes.mode(watch=self._layers.watch)):
             returned = self._passes.network(inputs.clone())
         self._logits, self._end = logits_of(returned, 1).detach(), output_of(returned)
 
     def _through_graph(self, inputs: Tensor) -> Found:
         """Of token layers only the graph can tell which is the last whose patches matter."""
-        self._layers = self._passes.watch_layer(inputs.ndim, recorded=True)
+        self._layers = self._passes.watch_layer(inputs.shape, recorded=True)
         with torch.enable_grad():
             self._run(leaf_and_copy(inputs)[1])
             score = self._passes.score.select(logits_of(self._end, 1), [self._row])
@@ -82,7 +82,7 @@ class Substitution:
         if self._found.tail is None:
             raise NotReplayable
         # The same hook again: of a named layer it is its copy, one more operator, that is exchanged.
-        with self._layers.attached(), torch.no_grad(), self._passes.mode(_Exchange(self._found.tail.maker, layer)):
+        with torch.no_grad(), self._layers.attached(self._passes.mode(_Exchange(self._found.tail.maker, layer))):
             return logits_of(self._passes.network(self._inputs.clone()), 1)
 
 

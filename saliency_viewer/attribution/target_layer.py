@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from saliency_viewer.attribution.graph import nodes_behind
+from saliency_viewer.attribution.graph import NodesBehind
+from saliency_viewer.attribution.landmarks import Landmark, Lost, awake_after, recall, remember
 from saliency_viewer.attribution.layer_forms import Form, Forms
 from saliency_viewer.attribution.network_state import Inventory
 from saliency_viewer.attribution.operators import Call, tensors_in
@@ -22,6 +23,7 @@ from saliency_viewer.attribution.rules.families import CONVOLUTIONS
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
+_AT_END = -1  # the place of a named layer: it is what its module gives, whichever operator made it
 _TOKEN_LAYERS = 6  # how many of the last token layers are asked whether the score depends on their patches
 
 
@@ -48,6 +50,9 @@ class LayerWatch:
     the way to the score, whether a module, a function or an in-place operator made them. Of token layers only layer
     normalisations count, the last one at whose patches the score has a gradient: behind the last attention a class
     token is alone.
+
+    With ``sleeps`` the watch begins only where a pass over inputs of the same ``shape`` found the layer before; it
+    then raises :class:`Lost` when the network went another way.
     """
 
     def __init__(
@@ -55,26 +60,51 @@ class LayerWatch:
         network: nn.Module,
         inventory: Inventory,
         name: str | None,
-        input_dimensions: int,
-        recorded: bool,
-        sparing: bool,
+        shape: torch.Size,
+        recorded: bool = False,
+        sparing: bool = False,
+        sleeps: bool = False,
     ) -> None:
         self._name = name
         self._recorded = recorded
-        self._dimensions = input_dimensions
-        self._forms = Forms(input_dimensions)
-        self._recording = Recording(recorded, input_dimensions if sparing else 0)
+        self._dimensions = len(shape)
+        self._forms = Forms(self._dimensions)
+        self._recording = Recording(recorded, self._dimensions if sparing else 0)
         self._names = inventory.names
         self._chosen = None if name is None else _module(network, inventory, name)
         self._named: Tensor | None = None
         self._latest_module = ""
+        self._wakes, self._missed = 0, False
+        self._ends: dict[str, list[int]] = {}  # how many operators had run whenever a module ended
+        self._network, self._key, self._learns = network, (name, shape, recorded), sleeps
+        self._landmark = recall(network, self._key) if sleeps else None
+        self._start = None if self._landmark is None else _find(network, self._landmark.start)
 
     @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Follow module names while the network runs.
+    def attached(self, mode: AbstractContextManager[Any]) -> Iterator[None]:
+        """Run the network under ``mode``, with module names followed, or once the watch wakes."""
+        if self._start is not None:
+            with awake_after(self._start, mode, self._woken, self._miss):
+                yield
+        else:
+            with self._following(), mode:
+                yield
 
-        One hook on all modules, since hooking and unhooking hundreds costs as much as some operators. Other threads'
-        networks run through it untouched.
+    def _woken(self, module: nn.Module, output: Any) -> Any:
+        if module is self._chosen:
+            return self._ended(module, str(self._name), output)
+        self._recording.restart()
+        self._wakes += 1
+        return None
+
+    def _miss(self) -> None:
+        self._missed = True
+
+    @contextmanager
+    def _following(self) -> Iterator[None]:
+        """One hook on all modules, since hooking and unhooking hundreds costs as much as some operators.
+
+        Other threads' networks run through it untouched.
         """
         thread = threading.get_ident()
 
@@ -104,24 +134,8 @@ class LayerWatch:
     def find(self, score: Tensor) -> Found:
         """The layer in the graph behind ``score`` (N,); raises :class:`UserError` when there is none."""
         if self._name is not None:
-            return self._by_name(in_graph=True)
-        reached = nodes_behind(score)
-        tokens: list[Found] = []
-        for step in self._recording.reversed():
-            for tensor in tensors_in(step[1]):
-                found = self._candidate(step, tensor) if tensor.grad_fn in reached else None
-                if found is None:
-                    continue
-                if found.form.grid is None:
-                    return _with_patch_gradient(tokens, score) if tokens else found
-                tokens.append(found)
-                if len(tokens) == _TOKEN_LAYERS or not found.form.prefix:
-                    return _with_patch_gradient(tokens, score)
-        return _with_patch_gradient(tokens, score)
-
-    def forget(self) -> None:
-        """Hold no tensors any longer."""
-        self._recording.forget()
+            return self._confirmed(lambda: (_AT_END, self._by_name(in_graph=True)))
+        return self._confirmed(lambda: self._in_graph(score))
 
     def find_recorded(self, end: Tensor) -> Found:
         """The layer among the recorded operators on the way to ``end``.
@@ -129,14 +143,70 @@ class LayerWatch:
         Raises :class:`NotReplayable` where only the graph can tell, and :class:`UserError` when there is none.
         """
         if self._name is not None:
-            return replace(self._by_name(), tail=self._recording.whole())
+            return self._confirmed(lambda: (_AT_END, replace(self._by_name(), tail=self._recording.whole())))
+        return self._confirmed(lambda: self._in_recording(end))
+
+    def forget(self) -> None:
+        """Hold no tensors any longer."""
+        self._recording.forget()
+
+    def _in_graph(self, score: Tensor) -> tuple[int, Found]:
+        reached = NodesBehind(score)
+        tokens: list[Found] = []
+        for position, step in self._recording.reversed():
+            for tensor in tensors_in(step[1]):
+                found = self._candidate(step, tensor) if tensor.grad_fn in reached else None
+                if found is None:
+                    continue
+                if found.form.grid is None:
+                    return position, _with_patch_gradient(tokens, score) if tokens else found
+                tokens.append(found)
+                if len(tokens) == _TOKEN_LAYERS or not found.form.prefix:
+                    return position, _with_patch_gradient(tokens, score)
+        return 0, _with_patch_gradient(tokens, score)
+
+    def _in_recording(self, end: Tensor) -> tuple[int, Found]:
         for position, step, tensor in self._recording.on_the_way_to(end):
             found = self._candidate(step, tensor)
             if found is not None and found.form.grid is not None:
                 break
             if found is not None:
-                return replace(found, tail=self._recording.after(position))
+                return position, replace(found, tail=self._recording.after(position))
         raise NotReplayable
+
+    def _confirmed(self, search: Callable[[], tuple[int, Found]]) -> Found:
+        """What the search finds; after sleep only if it stands where it stood before."""
+        if self._landmark is None or self._start is None:
+            position, found = search()
+            if self._learns and self._forms.plain and found.form.grid is None:
+                self._learn(position, found)
+            return found
+        with suppress(UserError, NotReplayable):
+            position, found = search()
+            if self._stands_at(position, self._landmark):
+                return replace(found, name=self._landmark.name)
+        remember(self._network, self._key, None)
+        raise Lost
+
+    def _stands_at(self, position: int, landmark: Landmark) -> bool:
+        if self._missed or not self._forms.plain:
+            return False
+        if self._name is not None:
+            return True
+        place = (self._wakes, position, self._recording.operator(position))
+        return place == (1, landmark.position, landmark.operator)
+
+    def _learn(self, position: int, found: Found) -> None:
+        """Remember the last module that ended before the layer was made, or made it."""
+        if self._name is not None:
+            return remember(self._network, self._key, Landmark(self._name, position, "", found.name))
+        number = self._recording.number(position)
+        before = [(at, name) for name, ends in self._ends.items() if len(ends) == 1 for at in ends if at <= number]
+        if before:
+            at, start = max(before)
+            landmark = Landmark(start, number - at, self._recording.operator(position), found.name)
+            remember(self._network, self._key, landmark)
+        return None
 
     def _candidate(self, step: Step, tensor: Tensor) -> Found | None:
         """A step's result as a layer; None for what is no feature map."""
@@ -165,6 +235,7 @@ class LayerWatch:
         if name:
             # The outermost module that ends with this tensor is the name a user knows: layer4, not layer4.1.relu.
             self._recording.ended(output, name)
+            self._ends.setdefault(name, []).append(self._recording.seen)
         if module is not self._chosen or not isinstance(output, Tensor):
             return None
         # A later in-place operator must not change what was captured, so the network goes on with a copy.
@@ -175,13 +246,21 @@ class LayerWatch:
 
 
 def _module(network: nn.Module, inventory: Inventory, name: str) -> nn.Module:
+    """The module of that name; raises :class:`UserError` when there is none."""
+    found = _find(network, name)
+    if found is None:
+        near = difflib.get_close_matches(name, inventory.names.values(), n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "Choose a layer from the model's layer tree."
+        raise UserError(f"The network has no layer '{name}'.", hint)
+    return found
+
+
+def _find(network: nn.Module, name: str) -> nn.Module | None:
     """The module of that name, also when it has several."""
     try:
         return network.get_submodule(name)
     except AttributeError:
-        near = difflib.get_close_matches(name, inventory.names.values(), n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "Choose a layer from the model's layer tree."
-        raise UserError(f"The network has no layer '{name}'.", hint) from None
+        return None
 
 
 def _with_patch_gradient(candidates: list[Found], score: Tensor) -> Found:

@@ -46,6 +46,31 @@ def test_buffers_that_forward_writes_or_replaces_come_back(counting: Counting, i
     assert float(written) == float(replaced) == 0.0
 
 
+BUFFERS = {
+    "a matrix": torch.arange(6.0).reshape(2, 3),
+    "seen crosswise": torch.arange(6.0).reshape(2, 3).T,
+    "whole numbers": torch.arange(4),
+    "truths": torch.tensor([True, False]),
+    "nothing": torch.zeros(0, 3),
+    "sparse": torch.eye(3).to_sparse(),
+}
+
+
+def test_buffers_of_every_kind_come_back(counting: Counting, inputs: Tensor) -> None:
+    for number, buffer in enumerate(BUFFERS.values()):
+        counting.register_buffer(f"kind_{number}", buffer.clone())
+    counting.register_forward_hook(lambda module, _inputs, _output: [_empty(b) for b in module.buffers()] and None)
+    explain(counting, inputs, ["gradient", "smooth-grad"], 0)
+    for number, (name, buffer) in enumerate(BUFFERS.items()):
+        found = getattr(counting, f"kind_{number}")
+        assert found.layout == buffer.layout
+        assert torch.equal(found.to_dense(), buffer.to_dense()), name
+
+
+def _empty(buffer: Tensor) -> None:
+    buffer.copy_(torch.zeros_like(buffer))
+
+
 class Unswitchable(Counting):
     """Refuses ``eval()``, as exported programs do."""
 

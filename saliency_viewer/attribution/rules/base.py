@@ -62,9 +62,13 @@ class RuleSet(ABC):
         A function with a backward of its own (a memory-saving Swish, say) hides its operators from every rule.
         """
         for node in nodes_behind(logits):
+            self.inspect(node)
             foreign = getattr(node, "_forward_cls", None)
             if foreign is not None and not issubclass(foreign, RuleFunction):
                 raise NotDefinedHere(
                     f"Backward rules cannot see inside this network's own operator {foreign.__name__}.",
                     "Build the network without it (e.g. with a plain activation), or choose a gradient method.",
                 )
+
+    def inspect(self, node: Any) -> None:  # noqa: B027 - most rules do not ask
+        """See one node of the graph behind the output; may raise :class:`NotDefinedHere`."""

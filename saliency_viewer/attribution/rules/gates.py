@@ -11,6 +11,8 @@ from saliency_viewer.attribution.operators import Call, on_tape, tensors_in
 from saliency_viewer.attribution.rules.facts import Tracker
 from saliency_viewer.attribution.rules.families import GATES, MOVING, PRODUCTS, SUMS
 
+_FOLLOWED = GATES | MOVING | PRODUCTS | SUMS
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -37,7 +39,7 @@ class Gates(Tracker[Origin]):
 
     def expected(self, call: Call) -> Origin | None:
         """The origin of a sigmoid's result and of what is only moved, scaled or shifted."""
-        if call.name not in GATES | MOVING | PRODUCTS | SUMS:
+        if call.name not in _FOLLOWED:
             return None
         sources = [tensor for tensor in tensors_in([call.args, call.kwargs]) if on_tape(tensor)]
         if len(sources) != 1:

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saliency_viewer.attribution.graph import nodes_behind
 from saliency_viewer.attribution.operators import Call, on_tape, store
 from saliency_viewer.attribution.rules.base import RuleSet
 from saliency_viewer.attribution.rules.families import clamps_at_zero, is_activation
@@ -55,13 +54,11 @@ class Guided(RuleSet):
             self.declare(f"{name} treated like ReLU")
         return self._ruled(call) if on_tape(call.input) else call.run()
 
-    def finish(self, logits: Tensor) -> None:
+    def inspect(self, node: Any) -> None:
         """An activation written by hand would silently keep its plain gradient."""
-        super().finish(logits)
-        for node in nodes_behind(logits):
-            operator = node.name().removeprefix("torch::autograd::").rstrip("0123456789").removesuffix("Backward")
-            if operator in _HAND_WRITTEN:
-                raise self._refusal(f"the operator {operator.lower()}")
+        operator = node.name().removeprefix("torch::autograd::").rstrip("0123456789").removesuffix("Backward")
+        if operator in _HAND_WRITTEN:
+            raise self._refusal(f"the operator {operator.lower()}")
 
     def _ruled(self, call: Call) -> Tensor:
         inputs: Tensor = call.input

@@ -13,6 +13,7 @@ from saliency_viewer.attribution.rules.families import AVERAGING, MOVING, PRODUC
 
 Bounds = tuple[Any, Any]  # (smallest, largest), nested as an operator's result is
 _RESCALING = PRODUCTS | SUMS | {"batch_norm"}
+_FOLLOWED = MOVING | AVERAGING | _RESCALING
 
 
 class ImageTrace(Tracker[Bounds]):
@@ -28,7 +29,7 @@ class ImageTrace(Tracker[Bounds]):
 
     def expected(self, call: Call) -> Bounds | None:
         """The result's bounds; None when it is no longer the image."""
-        if call.name not in MOVING | AVERAGING | _RESCALING:
+        if call.name not in _FOLLOWED:
             return None
         sources = [tensor for tensor in tensors_in([call.args, call.kwargs]) if on_tape(tensor)]
         known = [self.of(tensor) for tensor in sources]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -88,8 +89,9 @@ class Relevance(RuleSet):
     def _rule(self, call: Call) -> Callable[[Call], Any] | None:
         if is_activation(call):
             return self._activation
-        return self._by_name().get(call.name)
+        return self._by_name.get(call.name)
 
+    @cached_property
     def _by_name(self) -> dict[str, Callable[[Call], Any]]:
         return {
             **dict.fromkeys(CONVOLUTIONS, self._convolution),
