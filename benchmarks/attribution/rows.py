@@ -292,9 +292,9 @@ def score_cam(name: str, setting: Setting) -> Row:
 
 
 def clustered(name: str, setting: Setting) -> Row:
-    """Score-CAM with an eighth as many clusters as channels, beside the full one, on trained networks."""
+    """Score-CAM with a twelfth as many clusters as channels, beside the full one, on trained networks."""
     subject = setting.subject(name)
-    clusters = max(1, _channels(subject, PEER_LAYERS[name]) // 8)
+    clusters = max(1, _channels(subject, PEER_LAYERS[name]) // 12)
     found = [
         ours(subject, "score-cam"),
         ours(subject, "score-cam", {"clusters": clusters}, name="clustered", compare="values"),

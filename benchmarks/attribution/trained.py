@@ -139,13 +139,13 @@ def _train(network: nn.Module) -> None:
     from saliency_viewer.training.loop import Samples, TrainingPlan, train
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    recipe = replace(RECIPES["chest"], pairs=300)
+    recipe = replace(RECIPES["chest"], pairs=400)
     say("making phantoms and training a ResNet-18 on them (some minutes, once)")
     torch.manual_seed(0)
     made = make_samples(recipe, 1_000_000)
     samples = Samples(made.inputs.expand(-1, 3, -1, -1).contiguous(), made.labels)
     train(
-        network, samples, TrainingPlan(epochs=10, batch_size=20, learning_rate=1e-3), lambda x, r: jitter(recipe, x, r)
+        network, samples, TrainingPlan(epochs=14, batch_size=16, learning_rate=2e-3), lambda x, r: jitter(recipe, x, r)
     )
 
 

@@ -54,7 +54,7 @@ def channel_scores(need: ChannelScores, run: Gathering) -> ChannelEvidence:
         chosen, owner = masks[row][kept], None
         if 0 < need.clusters < len(kept):
             chosen, owner = _clustered(chosen, need.clusters, run.seed)
-        found = _masked_scores(chosen, row, run)
+        found = _masked_scores(chosen, row, run, need.passes)
         scores[row, kept] = found if owner is None else found[owner]
         most = max(most, len(chosen))
     return ChannelEvidence(scores, defined, most)
@@ -65,11 +65,11 @@ def _bounds(activations: Tensor) -> tuple[Tensor, Tensor]:
     return flat.amin(2), flat.amax(2)
 
 
-def _masked_scores(masks: Tensor, row: int, run: Gathering) -> Tensor:
-    """f(x * upsampled mask) for ``masks`` (K, *layer spatial) in 0..1: (K,)."""
+def _masked_scores(masks: Tensor, row: int, run: Gathering, expected: int) -> Tensor:
+    """f(x * upsampled mask) for ``masks`` (K, *layer spatial) in 0..1: (K,); so many were ``expected``."""
     image, size = run.inputs[row : row + 1], run.inputs.shape[2:]
     found = masks.new_zeros(len(masks))
-    run.expect(len(masks) - ChannelScores.passes)
+    run.expect(len(masks) - expected)
 
     def work(first: int, last: int) -> None:
         enlarged = _stretched(upsample(masks[first:last, None], size))

@@ -150,13 +150,18 @@ class RandomMasks:
 
 
 @dataclass(frozen=True)
-class ChannelScores(_ManyPasses):
+class ChannelScores:
     """f of x times each upsampled channel of the layer, scaled to 0..1; of ``clusters`` mean channels when not 0.
 
     Evidence: :class:`~.channels.ChannelEvidence`.
     """
 
     clusters: int = 0
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for one input; a guess where the layer's channels say."""
+        return self.clusters or _ManyPasses.passes
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,25 @@ def judge(values: Tensor, found: Findings) -> Validity:
     if intercepted != executed:
         text = f"the rule reached {intercepted} of {executed} activations"
         return Validity("failed", text, intercepted, executed)
-    remarks = [_emptiness(values, found.one_sided)]
-    doubts = [found.approximation, _lacking(found.residual, remarks), _uncertain(values, found.standard_error, remarks)]
-    badge: Badge = "approximate" if any(doubts) else "verified"
-    said = [text for text in (*doubts, *remarks) if text]
+    left_out = _Remark(found.approximation, "", doubt=True) if found.approximation else None
+    looked = (left_out, _lacking(found.residual), _uncertain(values, found.standard_error), _empty(values, found))
+    remarks = sorted(filter(None, looked), key=lambda remark: not remark.doubt)  # doubts first
+    badge: Badge = "approximate" if any(remark.doubt for remark in remarks) else "verified"
+    said = [remark.text for remark in remarks]
     if not said and found.counts is not None:
         said = [f"{intercepted} of {executed} activations"]
     said += [found.generalised] if found.generalised else []
-    return Validity(badge, "; ".join(said), intercepted, executed)
+    short = remarks[0].short if remarks else ""
+    return Validity(badge, "; ".join(said), intercepted, executed, short)
+
+
+@dataclass(frozen=True)
+class _Remark:
+    """Something to say of a map, in full and for the badge; a ``doubt`` makes the map approximate."""
+
+    text: str
+    short: str
+    doubt: bool
 
 
 def all_finite(values: Tensor) -> bool:
@@ -80,38 +91,37 @@ def all_finite(values: Tensor) -> bool:
     return math.isfinite(float(values.sum())) or bool(torch.isfinite(values).all())
 
 
-def _lacking(checked: Residual | None, remarks: list[str]) -> str:
-    """The doubt that a residual raises; a small one is only remarked."""
+def _lacking(checked: Residual | None) -> _Remark | None:
+    """What the residual says."""
     if checked is None:
-        return ""
+        return None
     if bool(checked.below.any()):
-        return "the score is close to zero" if checked.of_score else "the score does not differ from the baseline's"
+        text = "the score is close to zero" if checked.of_score else "the score does not differ from the baseline's"
+        return _Remark(text, "no difference", doubt=True)
     worst = float(checked.relative.abs().max())
-    text = f"residual {worst:.1%}"
-    if worst > TOLERANCE:
-        return text
-    remarks.append(text)
-    return ""
+    return _Remark(f"residual {worst:.1%}", f"residual {_percent(worst)}", doubt=worst > TOLERANCE)
 
 
-def _uncertain(values: Tensor, error: Tensor | None, remarks: list[str]) -> str:
-    """The doubt that a stochastic map's own error raises, as a part of the map's mean size."""
+def _uncertain(values: Tensor, error: Tensor | None) -> _Remark | None:
+    """What a stochastic map's own error says, as a part of the map's mean size."""
     if error is None:
-        return ""
+        return None
     size = values.flatten(1).abs().mean(1).clamp(min=torch.finfo(torch.float32).tiny)
     worst = float((error / size).max())
-    text = f"Monte-Carlo error {worst:.1%}"
-    if worst > TOLERANCE:
-        return text
-    remarks.append(text)
-    return ""
+    return _Remark(f"Monte-Carlo error {worst:.1%}", f"± {_percent(worst)}", doubt=worst > TOLERANCE)
 
 
-def _emptiness(values: Tensor, one_sided: bool) -> str:
-    """What to say of maps in which nothing is to be seen; empty when every sample has evidence."""
+def _empty(values: Tensor, found: Findings) -> _Remark | None:
+    """What to say of maps in which nothing is to be seen; None when every sample has evidence."""
     flat = values.flatten(1)
     if not bool(flat.any(1).all()):
-        return "no evidence: the map is zero everywhere"
-    if one_sided and not bool((flat > 0).any(1).all()):
-        return "no positive evidence: the map is negative wherever it is not zero"
-    return ""
+        return _Remark("no evidence: the map is zero everywhere", "no evidence", doubt=False)
+    if found.one_sided and not bool((flat > 0).any(1).all()):
+        text = "no positive evidence: the map is negative wherever it is not zero"
+        return _Remark(text, "no positive evidence", doubt=False)
+    return None
+
+
+def _percent(part: float) -> str:
+    """Two digits."""
+    return f"{100 * part:.2g} %" if part >= 1e-4 else "< 0.01 %"

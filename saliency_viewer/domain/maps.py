@@ -19,7 +19,8 @@ Badge = Literal["verified", "approximate", "failed", "not defined"]
 class Validity:
     """Whether the method was really applied to this network.
 
-    ``badge`` is what the window shows, ``text`` the number or reason beside it. ``intercepted`` and
+    ``badge`` is what the window shows, ``text`` the number or reason beside it, ``short`` the first of them in so few
+    words that they fit into a badge (empty: the badge's own word does). ``intercepted`` and
     ``executed`` count activation calls seen by a backward rule and run by the network.
     """
 
@@ -27,6 +28,7 @@ class Validity:
     text: str = ""
     intercepted: int | None = None
     executed: int | None = None
+    short: str = ""
 
 
 @dataclass(frozen=True)

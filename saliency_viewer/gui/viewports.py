@@ -174,8 +174,6 @@ class ViewGrid(QWidget):
         title = cell.title if self._volume_is_flat else f"{cell.title} · {method_label(amap.method)}"
         kind: str = amap.validity.badge
         words = badge_words(amap)
-        if amap.residual is not None:
-            words = f"residual {words}"
         if not amap.target_is_predicted:
             kind, words = "failed", "not the predicted class"
         view.set_title(title, target_words(amap), words, kind)

@@ -55,6 +55,18 @@ def test_the_statistical_error_counts_as_a_part_of_the_map() -> None:
     small, large = (judge(MAPS, Findings(standard_error=torch.tensor([0.01, e]))) for e in (0.08, 0.1))
     assert (small.badge, large.badge) == ("verified", "approximate")  # the second map's mean size is 1.75
     assert "Monte-Carlo error 5.7%" in large.text
+    assert (small.short, large.short) == ("± 4.6 %", "± 5.7 %")
+
+
+def test_the_badge_says_first_what_makes_a_map_doubtful() -> None:
+    small = Residual(torch.tensor([0.00002, 0.0]), torch.tensor([False, False]), of_score=False)
+    assert judge(MAPS, Findings(small)).short == "residual < 0.01 %"
+    found = judge(MAPS, Findings(small, standard_error=torch.tensor([0.5, 0.0])))
+    assert (found.badge, found.short) == ("approximate", "± 33 %")
+    assert found.text.startswith("Monte-Carlo error")
+    assert judge(0 * MAPS, Findings()).short == "no evidence"
+    assert judge(0 * MAPS, Findings(small)).short == "residual < 0.01 %"
+    assert judge(MAPS, Findings(approximation="4 clusters stand for 9 channels")).short == ""
 
 
 def test_what_was_left_out_makes_a_map_approximate() -> None:

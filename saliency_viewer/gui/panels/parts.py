@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QEvent, QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLayout,
     QStyle,
     QStyleOptionButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +28,38 @@ def label(text: str = "", name: str = "", wraps: bool = False) -> QLabel:
     made.setObjectName(name)
     made.setWordWrap(wraps)
     return made
+
+
+class ElidedLabel(QLabel):
+    """A line of plain text that ends in an ellipsis where there is no room; its tooltip then says it whole."""
+
+    def __init__(self, text: str, name: str = "") -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setObjectName(name)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """A few letters are enough."""
+        whole = super().minimumSizeHint()
+        return QSize(min(whole.width(), 3 * whole.height()), whole.height())
+
+    def event(self, event: QEvent) -> bool:
+        """Say in a tooltip what is cut."""
+        if event.type() == QEvent.Type.ToolTip and not self.toolTip() and self._shown() != self.text():
+            QToolTip.showText(self.mapToGlobal(self.rect().bottomLeft()), self.text(), self)
+            return True
+        return super().event(event)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw what there is room for."""
+        with QPainter(self) as painter:
+            self.style().drawItemText(
+                painter, self.contentsRect(), self.alignment(), self.palette(), self.isEnabled(), self._shown(),
+                self.foregroundRole(),
+            )  # fmt: skip
+
+    def _shown(self) -> str:
+        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width())
 
 
 class TickBox(QCheckBox):
@@ -50,7 +83,7 @@ class TickBox(QCheckBox):
 
 def section(text: str) -> QLabel:
     """A section's title in small capitals."""
-    return label(text.upper(), "sectionTitle")
+    return ElidedLabel(text.upper(), "sectionTitle")
 
 
 def card(title: str) -> tuple[QFrame, QVBoxLayout, QLabel]:
@@ -93,11 +126,8 @@ def badge(text: str, kind: str, tip: str = "") -> QLabel:
 
 
 def badge_words(amap: AttributionMap) -> str:
-    """What fits into a badge: the residual where there is one, else the word."""
-    if amap.residual is None:
-        return amap.validity.badge
-    percent = 100 * abs(amap.residual)
-    return f"{percent:.2g} %" if percent >= 0.01 else "< 0.01 %"
+    """What a badge says: a number where there is one, else the badge's own word."""
+    return amap.validity.short or amap.validity.badge
 
 
 def method_label(method: str) -> str:

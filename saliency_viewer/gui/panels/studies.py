@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
-from saliency_viewer.gui.panels.parts import badge, badge_words, clear, label, method_label, row, section
+from saliency_viewer.gui.panels.parts import ElidedLabel, badge, badge_words, clear, label, method_label, row, section
 from saliency_viewer.gui.state import Case, DocumentState
 
 _HINT = "Draw a region and its numbers follow. Space hides the map, the wheel scrolls, F1 lists every key."
@@ -95,9 +95,9 @@ class StudiesPanel(QScrollArea):
         made.setAccessibleName(case.name)
         words = QVBoxLayout()
         words.setSpacing(1)
-        words.addWidget(label(case.name))
+        words.addWidget(ElidedLabel(case.name))
         for line in _about(case):
-            words.addWidget(label(line, "muted"))
+            words.addWidget(ElidedLabel(line, "muted"))
         line_up = row(_picture(case), spacing=theme.S + 2)
         line_up.addLayout(words, 1)
         line_up.setContentsMargins(theme.S, theme.S, theme.S, theme.S)
@@ -115,7 +115,8 @@ class StudiesPanel(QScrollArea):
         shown = self._state.amap
         for amap in result.maps:
             tip = amap.validity.text or "The method was applied to this network as it is defined."
-            mark = badge(badge_words(amap), amap.validity.badge, tip)
+            words = badge_words(amap).removeprefix("residual ")  # the name needs the room
+            mark = badge(words, amap.validity.badge, tip)
             self._maps.addWidget(self._map_row(amap.method, amap is shown, mark))
         for failure in result.failures:
             mark = badge("not defined", "not defined", f"{failure.message} {failure.hint}".strip())
@@ -125,7 +126,7 @@ class StudiesPanel(QScrollArea):
         made = ClickRow(chosen, lambda: self._intents.choose_map.emit(method))
         name = method_label(method)
         made.setAccessibleName(name)
-        line_up = row(label(name), None, mark)
+        line_up = row(ElidedLabel(name), None, mark)
         line_up.setContentsMargins(theme.S, 3, theme.XS, 3)
         made.setLayout(line_up)
         return made
