@@ -83,33 +83,32 @@ class _Buffers:
     """
 
     def __init__(self, inventory: Inventory) -> None:
-        self._kept: list[tuple[nn.Module, str, Tensor, int | None]] = []
+        found = [(module, name, b) for module in inventory.names for name, b in module._buffers.items()]
+        self._kept = [(module, name, buffer) for module, name, buffer in found if buffer is not None]
+        self._versions = [_version(buffer) for _, _, buffer in self._kept]
         groups: dict[Any, list[Tensor]] = {}
-        for module in inventory.names:
-            for name, buffer in module._buffers.items():
-                if buffer is None:
-                    continue
-                self._kept.append((module, name, buffer, _version(buffer)))
-                groups.setdefault(_group(buffer), []).append(buffer)
+        for _, _, buffer in self._kept:
+            groups.setdefault(_group(buffer), []).append(_flat(buffer))
         with torch.no_grad():
-            self._values = {
-                group: buffers[0].clone() if isinstance(group, int) else torch.cat([_flat(b) for b in buffers])
-                for group, buffers in groups.items()
-            }
+            self._values = {group: torch.cat(parts) for group, parts in groups.items()}
 
     def restore(self) -> None:
         """Put back the tensors that were exchanged and the values that were written."""
+        for module, name, buffer in self._kept:
+            if module._buffers.get(name) is not buffer:
+                module._buffers[name] = buffer
+        if None in self._versions or self._versions != [_version(buffer) for _, _, buffer in self._kept]:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
         ends: dict[Any, int] = {}
         with torch.no_grad():
-            for module, name, buffer, version in self._kept:
-                if module._buffers.get(name) is not buffer:
-                    module._buffers[name] = buffer
+            for (_, _, buffer), version in zip(self._kept, self._versions, strict=True):
                 group = _group(buffer)
-                start = ends.get(group, 0)
-                ends[group] = end = start + buffer.numel()
+                before, start = self._values[group], ends.get(group, 0)
+                ends[group] = start + buffer.numel()
                 if version is None or _version(buffer) != version:
-                    before = self._values[group]
-                    buffer.copy_(before if isinstance(group, int) else before[start:end].view(buffer.shape))
+                    buffer.copy_(_part(before, start, buffer))
 
 
 def _group(buffer: Tensor) -> Any:
@@ -117,8 +116,14 @@ def _group(buffer: Tensor) -> Any:
     return (buffer.dtype, buffer.device) if buffer.layout is torch.strided else id(buffer)
 
 
+def _part(values: Tensor, start: int, like: Tensor) -> Tensor:
+    """The values of one buffer among those of its group."""
+    return values[start : start + like.numel()].view(like.shape) if like.layout is torch.strided else values
+
+
 def _flat(buffer: Tensor) -> Tensor:
-    return buffer if buffer.ndim == 1 else buffer.reshape(-1)
+    """Sparse buffers stay as they are."""
+    return buffer.reshape(-1) if buffer.ndim != 1 and buffer.layout is torch.strided else buffer
 
 
 def _set(modes: Iterable[tuple[nn.Module, bool]]) -> None:

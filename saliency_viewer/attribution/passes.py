@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saliency_viewer.attribution.lean import LeanOperators, Observer, StridedStem
+from saliency_viewer.attribution.lean import Folds, LeanOperators, Observer
 from saliency_viewer.attribution.needs import RulePass
 from saliency_viewer.attribution.network_state import Inventory
 from saliency_viewer.attribution.operators import Call, OperatorMode
@@ -73,7 +73,7 @@ class Passes:
     def gradient(self, inputs: Tensor, rows: Sequence[int]) -> Tensor:
         """df/dx at ``inputs`` (N, C, *spatial), whose row k belongs to sample ``rows[k]``."""
         leaf = inputs.detach().requires_grad_()
-        with torch.enable_grad(), self.mode(self.lean or stem(inputs)):
+        with torch.enable_grad(), self.mode(self.lean or single(inputs)):
             logits = logits_of(self.network(self._copy(leaf)), len(rows))
             score = self.score.value(self.score.select(logits, rows))
         return gradients(score.sum(), [leaf])[0]
@@ -165,8 +165,8 @@ class Passes:
     def watch_layer_only(self, shape: torch.Size, recorded: bool) -> LayerWatch:
         """The same for passes of which nothing but the layer and its end is wanted.
 
-        Where nobody may stop them, they need not be watched before the layer. In three dimensions the operator at the
-        input has to be handled (see :func:`stem`), and watching costs next to nothing.
+        Where nobody may stop them, they need not be watched before the layer. In three dimensions every operator is
+        handled (see :func:`single`), and watching costs next to nothing.
         """
         sleeps = not self.polled and len(shape) < _VOLUMES
         return LayerWatch(self.network, self.inventory, self.layer, shape, recorded, sparing=recorded, sleeps=sleeps)
@@ -176,12 +176,13 @@ class Passes:
         return inputs.clone() if self.lean is None else fast_copy(inputs)
 
 
-def stem(inputs: Tensor) -> StridedStem | None:
-    """What single passes over ``inputs`` handle: in volumes, the strided convolution at the input.
+def single(inputs: Tensor) -> LeanOperators | None:
+    """How operators are handled in one pass with a graph that has no survey before it.
 
-    On images it saves no more than handling every operator costs.
+    In volumes a backward pass without waste is worth it at once; there is nothing to fold yet. On images it saves no
+    more than handling every operator costs.
     """
-    return StridedStem() if inputs.ndim == _VOLUMES else None
+    return LeanOperators(Folds()) if inputs.ndim == _VOLUMES else None
 
 
 def fast_copy(inputs: Tensor) -> Tensor:

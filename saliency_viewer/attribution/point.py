@@ -12,7 +12,7 @@ from torch import Tensor
 from saliency_viewer.attribution.head import HeadWatch
 from saliency_viewer.attribution.landmarks import Lost
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.attribution.passes import Passes, fast_copy, gradients, leaf_and_copy, stem
+from saliency_viewer.attribution.passes import Passes, fast_copy, gradients, leaf_and_copy, single
 from saliency_viewer.attribution.recording import NotReplayable
 from saliency_viewer.attribution.score import logits_of, output_of
 from saliency_viewer.attribution.target_layer import Found, LayerWatch
@@ -96,10 +96,10 @@ def _with_graph(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
     heads = HeadWatch() if wish.head else None
     with torch.enable_grad():
         if layers is None:
-            with passes.mode(stem(inputs)):
+            with passes.mode(single(inputs)):
                 logits = logits_of(passes.network(given), len(rows))
         else:
-            with layers.attached(passes.mode(stem(inputs), _watch(layers, heads))):
+            with layers.attached(passes.mode(single(inputs), _watch(layers, heads))):
                 logits = logits_of(passes.network(given), len(rows))
         score = passes.score.value(passes.score.select(logits, rows))
     found, refused = _found(layers, score)

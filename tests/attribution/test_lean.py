@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import torch
 from formulas import top
+from small_networks import inputs_for, make
 from torch import Tensor, nn
 from torch.nn import functional
 
 from saliency_viewer.attribution import explain
-from saliency_viewer.attribution.lean import Folds, LeanOperators, Observer, StridedStem
+from saliency_viewer.attribution.lean import Folds, LeanOperators, Observer
 from saliency_viewer.attribution.lean.geometry import Geometry, Mirrored, Phases
 from saliency_viewer.attribution.lean.operators import _Prepared
 from saliency_viewer.attribution.network_state import Inventory, borrowed
 from saliency_viewer.attribution.operators import OperatorMode
-from saliency_viewer.attribution.passes import Passes
+from saliency_viewer.attribution.passes import Passes, single
 from saliency_viewer.attribution.score import Score
 
 CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -100,19 +101,15 @@ def test_phases_alone_equal_the_library_for_any_number_of_channels() -> None:
         assert torch.allclose(phases(gradient, shape), expected, rtol=0, atol=1e-12), (kernel, stride, padding, side)
 
 
-def test_the_strided_stem_s_gradient_equals_autograd_s() -> None:
-    generator = torch.Generator().manual_seed(3)
-    x = torch.randn(2, 1, 15, 12, generator=generator, dtype=torch.float64)
-    weight = nn.Parameter(torch.randn(4, 1, 7, 7, generator=generator, dtype=torch.float64), requires_grad=False)
-    bias = torch.randn(4, dtype=torch.float64)
-    leaf, other = x.clone().requires_grad_(), x.clone().requires_grad_()
-    with mode(StridedStem()):
-        found = functional.conv2d(leaf, weight, bias, stride=2, padding=3)
-    assert "Convolved" in type(found.grad_fn).__name__
-    expected = functional.conv2d(other, weight, bias, stride=2, padding=3)
-    (mine,), (theirs,) = (torch.autograd.grad(y.sin().sum(), v) for y, v in ((found, leaf), (expected, other)))
-    assert torch.equal(found, expected)
-    assert torch.allclose(mine, theirs, rtol=0, atol=1e-12)
+def test_single_passes_over_volumes_waste_nothing_and_change_nothing() -> None:
+    for name in ("plain", "residual", "functional"):
+        network, x = make(name, 3).double(), inputs_for(3).double()
+        leaf = x.clone().requires_grad_()
+        (expected,) = torch.autograd.grad(network(leaf)[:, 1].sum(), leaf)
+        found = explain(network, x, ["gradient", "grad-cam"], 1)
+        assert torch.allclose(found["gradient"].signed.double(), expected, rtol=0, atol=1e-6 * top(expected))
+        assert single(x) is not None
+        assert single(x[..., 0]) is None
 
 
 # --- folding ------------------------------------------------------------------------------------------------------

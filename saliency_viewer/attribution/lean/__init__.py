@@ -8,6 +8,6 @@ into the convolution before it. All of it happens at operator level; the network
 from __future__ import annotations
 
 from saliency_viewer.attribution.lean.folding import Folds, Observer
-from saliency_viewer.attribution.lean.operators import LeanOperators, StridedStem
+from saliency_viewer.attribution.lean.operators import LeanOperators
 
-__all__ = ["Folds", "LeanOperators", "Observer", "StridedStem"]
+__all__ = ["Folds", "LeanOperators", "Observer"]

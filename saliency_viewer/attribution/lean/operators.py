@@ -123,25 +123,6 @@ class LeanOperators:
         return self._scales[id(mean)][1]
 
 
-class StridedStem:
-    """For single passes: only the strided convolution at the image gets another backward pass, by phases."""
-
-    def __call__(self, call: Call) -> Any:
-        """Run one operator."""
-        if call.name not in CONVOLUTIONS or not on_tape(call.input) or call.input.shape[1] > _FEW_CHANNELS:
-            return call.run()
-        found = _readable(call)
-        if found is None or found.weight.requires_grad or call.input.ndim != found.weight.ndim:
-            return call.run()
-        geometry = Geometry(found.stride, found.padding, found.dilation, found.groups)
-        if set(geometry.stride) == {1}:
-            return call.run()
-        weight = found.weight.detach()
-        return _Convolved.apply(
-            call.input, _Prepared(weight, weight, found.bias, geometry, _backward_of(weight, geometry))
-        )
-
-
 def _readable(call: Call) -> Convolution | None:
     try:
         return Convolution.of(call, nonnegative=False)
