@@ -26,7 +26,9 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.devices import free_memory
 
-_WORTH_A_SURVEY = 4  # passes: below that, looking for a faster form of the network costs more than it saves
+# Passes below which looking for a faster form of the network costs more than it saves.
+_WORTH_A_SURVEY, _WORTH_A_SURVEY_FORWARD = 4, 16
+_FORWARD_ONLY = (needs.ChannelScores, needs.OccludedScores, needs.RandomMasks)
 _PLENTY = 1 << 30  # bytes of one chunk's graph: more brings no speed
 _AT_POINT = (PointGradient, LayerEvidence, HeadWeights)
 
@@ -73,7 +75,7 @@ class Gathering:
         others = sum(need.passes for need in self._wanted if not isinstance(need, _AT_POINT))
         point = any(isinstance(need, _AT_POINT) for need in self._wanted)
         self._total = max(1, (others + point) * len(self.inputs))
-        streams = [need for need in self._wanted if need.passes >= _WORTH_A_SURVEY]
+        streams = [need for need in self._wanted if need.passes >= _worth(need)]
         several = self.chunks.size > 1 and len(self.inputs) > 1
         if streams or several:
             self._survey(memory_budget, bool(streams), only=len(streams) == len(self._wanted) or not several)
@@ -215,6 +217,10 @@ def _ruled(need: RulePass, run: Gathering) -> Tensor:
     run.chunks.run(len(run.inputs), work)
     run.remember_score(torch.cat(scores), torch.cat(logits))
     return torch.cat(values)
+
+
+def _worth(need: Need) -> int:
+    return _WORTH_A_SURVEY_FORWARD if isinstance(need, _FORWARD_ONLY) else _WORTH_A_SURVEY
 
 
 def _baseline_score(_need: needs.BaselineScore, run: Gathering) -> Tensor:

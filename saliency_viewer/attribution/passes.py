@@ -81,7 +81,7 @@ class Passes:
     def logits(self, inputs: Tensor) -> Tensor:
         """(B, outputs) without any gradient, in the leaner form where there is one."""
         with torch.no_grad(), self.mode(self.lean):
-            return logits_of(self.network(self._copy(inputs)), len(inputs))
+            return logits_of(self.network(fast_copy(inputs)), len(inputs))
 
     def ruled(self, inputs: Tensor, rows: Sequence[int], need: RulePass, bounds: tuple[Tensor, Tensor]) -> RuleResult:
         """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning.

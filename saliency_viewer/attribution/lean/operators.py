@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -31,7 +32,12 @@ class _Prepared:
     weight: Tensor
     bias: Tensor | None
     geometry: Geometry
-    backward: Backward
+
+    @cached_property
+    def backward(self) -> Backward:
+        """Made when it is first run: many passes have none."""
+        with torch.no_grad():
+            return _backward_of(self.weight, self.geometry)
 
 
 class _Convolved(RuleFunction):
@@ -39,12 +45,12 @@ class _Convolved(RuleFunction):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, prepared: _Prepared) -> Tensor:
-        ctx.shape, ctx.backward_of = inputs.shape, prepared.backward
+        ctx.shape, ctx.prepared = inputs.shape, prepared
         return prepared.geometry.forward(inputs, prepared.weight, prepared.bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.backward_of(gradient, ctx.shape), None
+        return ctx.prepared.backward(gradient, ctx.shape), None
 
 
 class _Scaled(RuleFunction):
@@ -99,7 +105,7 @@ class LeanOperators:
         geometry = Geometry(found.stride, found.padding, found.dilation, found.groups)
         with torch.no_grad():
             weight = in_format(weight.detach())
-            return _Prepared(found.weight, weight, bias, geometry, _backward_of(weight, geometry))
+            return _Prepared(found.weight, weight, bias, geometry)
 
     def _normalisation(self, call: Call) -> Any:
         mean = call.argument(1, "running_mean")
