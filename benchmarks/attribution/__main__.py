@@ -39,7 +39,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attribution", description=__doc__)
     parser.add_argument("--out", type=Path, help="folder for attribution.json and attribution.png")
     parser.add_argument("--quick", action="store_true", help="small inputs, few rounds: whether it works, not how fast")
-    parser.add_argument("--only", nargs="+", action="extend", metavar="ROW", help="rows and sections whose names begin so")
+    parser.add_argument(
+        "--only", nargs="+", action="extend", metavar="ROW", help="rows and sections whose names begin so"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, help="of every row")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

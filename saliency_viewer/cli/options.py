@@ -30,7 +30,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", metavar="CLASS", help="class to explain (default: the model's, else the predicted)")
     parser.add_argument("--layer", metavar="NAME", help="layer of layer methods (default: the model's, else found)")
-    parser.add_argument("--baseline", metavar="NAME", help="minimum, zero, blur or mean (default: the model's)")
+    parser.add_argument(
+        "--baseline", metavar="NAME", help="minimum, zero, mean, maximum or blur (default: the model's)"
+    )
     parser.add_argument(
         "--set",
         nargs="+",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def export_maps(
     """Write ``out/<method>/<subject>/<subject>_<method>_*`` for every map; returns the paths.
 
     ``subject`` and ``label`` (the true class, for the summary's title) come from the user's own table
-    and must be free of patient names. ``slice_NN`` counts from 0, as ``--slices`` does.
+    and must be free of patient names. ``slice_NN`` counts from 0, as ``--slices`` does. Pictures of other slices that
+    an earlier call left beside a map that is replaced are removed: they would show another map than the files say.
     Raises :class:`UserError` when the disk refuses; this call's files are then removed again.
     """
     written: list[Path] = []
@@ -62,6 +64,9 @@ def _export_map(
         written.append(write_png(figure, folder / f"{stem}_slice_{index:02d}.png"))
     written.append(_write_npy(amap, folder / f"{stem}_attributions.npy"))
     written.append(write_map_nifti(amap, folder / f"{stem}_attributions.nii.gz"))
+    for picture in folder.glob(f"{glob.escape(stem)}_slice_*.png"):
+        if picture not in written:
+            picture.unlink(missing_ok=True)
 
 
 def _write_npy(amap: AttributionMap, path: Path) -> Path:

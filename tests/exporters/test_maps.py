@@ -55,6 +55,17 @@ def test_exporting_twice_gives_the_same_bytes(result: AnalysisResult, regions: R
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
+def test_pictures_of_a_replaced_map_go_with_it(result: AnalysisResult, regions: RegionSet, tmp_path: Path) -> None:
+    method = result.maps[0].method
+    folder = export_maps(result, regions, tmp_path, "case")[0].parent
+    (folder / f"case_{method}_slice_77.png").write_bytes(b"of an earlier run")
+    (folder / "notes.png").write_bytes(b"the user's own")
+    written = export_maps(result, regions, tmp_path, "case")
+    assert sorted(folder.iterdir()) == sorted(
+        [*(path for path in written if path.parent == folder), folder / "notes.png"]
+    )
+
+
 def test_a_map_without_evidence_exports_finite_values(result: AnalysisResult, tmp_path: Path) -> None:
     empty = dataclasses.replace(result.maps[0], array=np.zeros_like(result.maps[0].array))
     export_maps(dataclasses.replace(result, maps=(empty,)), None, tmp_path, "s")
