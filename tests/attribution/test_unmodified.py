@@ -18,21 +18,15 @@ from saliency_viewer.attribution import METHODS, explain
 IDS = [method.id for method in METHODS]
 RULED = [key for key in IDS if key.startswith("lrp-") or key in ("guided-backprop", "deconvnet", "excitation-backprop")]
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU)
-# Network, its default layer, and rectifiers that are functions rather than modules.
+# Network, its default layer, and how many rectifiers are functions; test_large_networks has those of the mission.
 NETWORKS = {
     "resnet18": ("layer4", 0),
-    "densenet121": ("features → relu", 1),
-    "mobilenet_v2": ("features", 0),
     "shufflenet_v2_x0_5": ("conv5", 0),
     "squeezenet1_1": ("classifier.2", 0),
     "mnasnet0_5": ("layers", 0),
     "googlenet": ("inception5b", None),
     "regnet_y_400mf": ("trunk_output", 0),
-    "mobilenet_v3_small": ("features", 0),
-    "efficientnet_b0": ("features", 0),
-    "convnext_tiny": ("features", 0),
 }
-UNGUIDED = {"mobilenet_v3_small": "hardswish", "efficientnet_b0": "silu", "convnext_tiny": "gelu"}
 
 
 def network_of(name: str, size: int = 64) -> tuple[nn.Module, Tensor]:
@@ -95,10 +89,7 @@ def test_every_method_answers_on_unmodified_networks(name: str) -> None:
     for key, result in results.items():
         assert bool(torch.isfinite(result.signed).all()), key
         assert bool(result.signed.flatten(1).any(1).all()) or "no evidence" in result.validity.text, key
-    if name in UNGUIDED:
-        for key in ("guided-backprop", "deconvnet"):
-            assert UNGUIDED[name] in results.undefined[key].message
-    elif functional is not None:
+    if functional is not None:
         executed = rectifiers_run(network, inputs) + functional
         for key in RULED:
             validity = results[key].validity
@@ -207,8 +198,8 @@ def test_a_prediction_beside_a_running_explanation_is_the_reference() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["DenseNet121", "resnet18", "SEResNet50", "EfficientNetBN"])
-def test_every_method_answers_on_volumes(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["DenseNet121", "EfficientNetBN"])
+def test_every_method_answers_on_volumes_that_shrink_to_one_voxel(kind: str) -> None:
     network, layer = volume_network(kind)
     inputs = torch.linspace(0, 40, 48 * 56 * 40).sin().reshape(1, 1, 48, 56, 40)
     results = explained(network, inputs)
@@ -232,8 +223,6 @@ def volume_network(kind: str) -> tuple[nn.Module, str | None]:
         torch.manual_seed(4)
         network: nn.Module = {
             "DenseNet121": lambda: nets.DenseNet121(spatial_dims=3, in_channels=1, out_channels=3),
-            "resnet18": lambda: nets.resnet18(spatial_dims=3, n_input_channels=1, num_classes=3, widen_factor=0.25),
-            "SEResNet50": lambda: nets.SEResNet50(spatial_dims=3, in_channels=1, num_classes=3),
             "EfficientNetBN": lambda: nets.EfficientNetBN(
                 "efficientnet-b0", pretrained=False, spatial_dims=3, in_channels=1, num_classes=3
             ),
@@ -241,5 +230,4 @@ def volume_network(kind: str) -> tuple[nn.Module, str | None]:
         average_all_batches(network.train())
         with torch.no_grad():
             network(torch.randn(2, 1, 64, 64, 64))
-    layers = {"DenseNet121": "features.transition3.conv", "EfficientNetBN": None}
-    return network.eval(), layers.get(kind, "layer4")
+    return network.eval(), {"DenseNet121": "features.transition3.conv", "EfficientNetBN": None}[kind]
