@@ -163,12 +163,12 @@ class Passes:
         return LayerWatch(self.network, self.inventory, self.layer, shape, recorded, sparing)
 
     def watch_layer_only(self, shape: torch.Size, recorded: bool) -> LayerWatch:
-        """The same for passes of which nothing but the layer and its end is wanted.
+        """The same for passes of which nothing but the layer and its end is wanted; not ``recorded``: with a graph.
 
-        Where nobody may stop them, they need not be watched before the layer. In three dimensions every operator is
-        handled (see :func:`single`), and watching costs next to nothing.
+        Where nobody may stop them and no operator is handled (see :func:`single`), they need not be watched before
+        the layer.
         """
-        sleeps = not self.polled and len(shape) < _VOLUMES
+        sleeps = not self.polled and (recorded or len(shape) < _VOLUMES)
         return LayerWatch(self.network, self.inventory, self.layer, shape, recorded, sparing=recorded, sleeps=sleeps)
 
     def _copy(self, inputs: Tensor) -> Tensor:

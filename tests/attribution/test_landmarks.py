@@ -42,8 +42,10 @@ def assert_equal(one: Any, other: Any) -> None:
         assert one[key].layer == other[key].layer, key
 
 
-@pytest.mark.parametrize("methods", [ALONE, WITH_GRAPH], ids=["alone", "with a graph"])
-@pytest.mark.parametrize("axes", [1, 2])
+CASES = [(1, ALONE), (1, WITH_GRAPH), (2, ALONE), (2, WITH_GRAPH), (3, ALONE)]  # volumes have their operators handled
+
+
+@pytest.mark.parametrize(("axes", "methods"), CASES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_pass_gives_what_the_first_one_gave(
     name: str, axes: int, methods: tuple[str, ...], watched: list[str]
