@@ -10,6 +10,7 @@ import multiprocessing
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
@@ -244,7 +245,8 @@ class ComputeProcess:
         if process is not None:
             process.kill()
             process.join()
-            process.close()
+            with suppress(ValueError):  # somebody else has reaped it, and nobody can tell any more that it has ended
+                process.close()
         if connection is not None:
             connection.close()
         if self._prefix:

@@ -192,6 +192,20 @@ def test_an_idle_process_that_was_killed_is_replaced(process: ComputeProcess) ->
     assert ended.result["pid"] != pid
 
 
+def test_a_dead_process_that_somebody_else_reaped_is_replaced_all_the_same(process: ComputeProcess) -> None:
+    process.submit(Job(1, plan("facts")))
+    pid = until_end(process, 1)[0].result["pid"]
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system then reaps children by itself
+    try:
+        os.kill(pid, signal.SIGKILL)
+        process.submit(Job(2, plan("facts")))
+        until_end(process, 2)
+        process.submit(Job(3, plan("facts")))
+        assert until_end(process, 3)[0].result["pid"] != pid
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_control_c_is_the_parents_to_handle(process: ComputeProcess) -> None:
     process.submit(Job(1, plan("interrupt")))
     assert until_end(process, 1)[0].result == "alive"
