@@ -108,6 +108,7 @@ def _resnet18(cache: Path | None, quick: bool, count: int) -> Trained:
     """A ResNet-18 trained here on chest phantoms (minutes; kept in ``cache``): 512 channels with something to say."""
     from torchvision import models
 
+    torch.manual_seed(0)  # every run trains the same network
     network = models.resnet18(weights=None, num_classes=2)
     kept = cache / "resnet18-phantoms.pt" if cache else None
     if kept is not None and kept.exists():

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from saliency_viewer.attribution.evidence import Evidence
 
 
+# Measured on the shipped chest and brain networks (12 phantoms and 12 radiographs each, baselines minimum and mean):
+# the median residual is 0.3 to 10 % with 20 nodes, 0.1 to 8 % with 32 and 0.1 to 4.7 % with 50, below the badge's 5 %
+# everywhere; the trapezoid rule's is 2 to 4 % with 50.
+_NODES = 50
+
+
 @dataclass(frozen=True)
 class IntegratedGradientsParameters:
     """Number of quadrature nodes."""
 
     steps: int = parameter(
-        20,
+        _NODES,
         label="Nodes",
         help="Points of the path at which the gradient is taken; the residual says whether they were enough.",
         minimum=1,
