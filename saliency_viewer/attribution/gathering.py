@@ -77,7 +77,8 @@ class Gathering:
         self._total = max(1, (others + point) * len(self.inputs))
         streams = [need for need in self._wanted if need.passes >= _worth(need)]
         several = self.chunks.size > 1 and len(self.inputs) > 1
-        if streams or several:
+        bounded = memory_budget is not None and any(need.passes > 1 for need in self._wanted)
+        if streams or several or bounded:
             self._survey(memory_budget, bool(streams), only=len(streams) == len(self._wanted) or not several)
 
     def _survey(self, memory_budget: int | None, streams: bool, only: bool) -> None:

@@ -96,8 +96,9 @@ def _lacking(checked: Residual | None) -> _Remark | None:
     if checked is None:
         return None
     if bool(checked.below.any()):
-        text = "the score is close to zero" if checked.of_score else "the score does not differ from the baseline's"
-        return _Remark(text, "no difference", doubt=True)
+        if checked.of_score:
+            return _Remark("the score is close to zero", "score near 0", doubt=True)
+        return _Remark("the score does not differ from the baseline's", "no difference", doubt=True)
     worst = float(checked.relative.abs().max())
     return _Remark(f"residual {worst:.1%}", f"residual {_percent(worst)}", doubt=worst > TOLERANCE)
 

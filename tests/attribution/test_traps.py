@@ -229,6 +229,14 @@ def test_a_single_row_that_does_not_fit_is_an_error_with_its_text() -> None:
         explain(network, inputs_for(2), "gradient", 0)
 
 
+@pytest.mark.parametrize("parameters", [{"rise": {"samples": 6}}, {"score-cam": {"clusters": 3}}, {"occlusion": {}}])
+def test_a_small_memory_budget_bounds_short_runs_without_gradients_too(parameters: dict[str, dict[str, int]]) -> None:
+    network, inputs = make("plain", 2), inputs_for(2)[:1]
+    (key,) = parameters
+    found = explain(network, inputs, key, 0, parameters=parameters, memory_budget=1)[key]
+    assert found.provenance.batch_size == 1
+
+
 def test_a_small_memory_budget_makes_small_chunks() -> None:
     network, inputs = make("residual", 2), inputs_for(2, 4)
     found = {b: explain(network, inputs, "gradient", 0, memory_budget=b)["gradient"] for b in (1, 2**30)}

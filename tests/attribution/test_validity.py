@@ -42,12 +42,19 @@ def test_the_worst_sample_s_residual_decides(worst: float, badge: str) -> None:
     assert f"residual {abs(worst):.1%}" in found.text
 
 
-@pytest.mark.parametrize(("of_score", "text"), [(True, "close to zero"), (False, "does not differ from the baseline")])
-def test_a_score_too_small_to_divide_by_is_said_instead_of_a_residual(of_score: bool, text: str) -> None:
+TOO_SMALL = [
+    (True, "close to zero", "score near 0"),
+    (False, "does not differ from the baseline", "no difference"),
+]
+
+
+@pytest.mark.parametrize(("of_score", "text", "short"), TOO_SMALL)
+def test_a_score_too_small_to_divide_by_is_said_instead_of_a_residual(of_score: bool, text: str, short: str) -> None:
     checked = Residual(torch.tensor([0.0, 0.0]), torch.tensor([False, True]), of_score)
     found = judge(MAPS, Findings(residual=checked))
     assert found.badge == "approximate"
     assert text in found.text
+    assert found.short == short
     assert "residual" not in found.text
 
 
