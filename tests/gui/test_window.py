@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QPushButton
 
+from saliency_viewer.attribution import method
+from saliency_viewer.domain import parameter_specs
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.actions import ACTIONS
 from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.panels.parameters import ParameterForm
+from saliency_viewer.gui.panels.parts import ElidedLabel
 from saliency_viewer.gui.viewer import Stroke
 from saliency_viewer.pipeline import Done, Failed, Progress, Stopped
 
@@ -186,3 +190,23 @@ def test_calls_that_return_nothing_do_not_use_up_the_reference_to_none() -> None
     # In a process of its own: there, nothing else that goes away takes its references along.
     done = subprocess.run([sys.executable, "-c", _GUARD], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1000
+
+
+def test_parameters_in_a_few_characters_leave_out_what_is_off(qtbot) -> None:
+    words = {}
+    for key in ("score-cam", "smooth-grad"):
+        form = ParameterForm(parameter_specs(method(key).Parameters))
+        qtbot.addWidget(form)
+        words[key] = form.summary()
+    assert words == {"score-cam": "", "smooth-grad": "25 · 0.15"}
+
+
+def test_a_label_without_room_ends_in_an_ellipsis_and_keeps_its_text(qtbot) -> None:
+    made = ElidedLabel("Noise tunnel (integrated gradients)")
+    qtbot.addWidget(made)
+    made.resize(80, 20)
+    assert made.text() == "Noise tunnel (integrated gradients)"
+    assert made._shown().endswith("…")
+    assert made.minimumSizeHint().width() < made.sizeHint().width()
+    made.resize(made.sizeHint())
+    assert made._shown() == made.text()

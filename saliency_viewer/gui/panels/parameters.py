@@ -39,9 +39,9 @@ class ParameterForm(QWidget):
         return changed
 
     def summary(self) -> str:
-        """The first two values that users care about, in a few characters."""
-        shown = [field for spec, field in self._fields if not spec.advanced][:2]
-        return " · ".join(str(_read(field)) for field in shown if _read(field) != "")
+        """The first two values that users care about, in a few characters; a zero says that something is off."""
+        shown = [str(_read(field)) for spec, field in self._fields if not spec.advanced][:2]
+        return " · ".join(value for value in shown if value not in ("", "0", "0.0"))
 
 
 def _field(spec: ParameterSpec) -> QWidget:
