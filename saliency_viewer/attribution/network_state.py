@@ -88,7 +88,9 @@ class _Buffers:
         self._versions = [_version(buffer) for _, _, buffer in self._kept]
         groups: dict[Any, list[Tensor]] = {}
         for _, _, buffer in self._kept:
-            groups.setdefault(_group(buffer), []).append(_flat(buffer))
+            parts = groups.setdefault(_group(buffer), [])
+            if buffer.layout is torch.strided or not parts:  # one that several modules share is kept once
+                parts.append(_flat(buffer))
         with torch.no_grad():
             self._values = {group: torch.cat(parts) for group, parts in groups.items()}
 

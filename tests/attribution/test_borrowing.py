@@ -59,6 +59,7 @@ BUFFERS = {
 def test_buffers_of_every_kind_come_back(counting: Counting, inputs: Tensor) -> None:
     for number, buffer in enumerate(BUFFERS.values()):
         counting.register_buffer(f"kind_{number}", buffer.clone())
+        counting.conv.register_buffer(f"shared_{number}", counting.get_buffer(f"kind_{number}"))
     counting.register_forward_hook(lambda module, _inputs, _output: [_empty(b) for b in module.buffers()] and None)
     explain(counting, inputs, ["gradient", "smooth-grad"], 0)
     for number, (name, buffer) in enumerate(BUFFERS.items()):
