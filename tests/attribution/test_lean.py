@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saliency_viewer.attribution import explain
+from saliency_viewer.attribution.geometry import Geometry
 from saliency_viewer.attribution.lean import Folds, LeanOperators, Observer
-from saliency_viewer.attribution.lean.geometry import Geometry, Mirrored, Phases
+from saliency_viewer.attribution.lean.input_gradients import Mirrored, Phases
 from saliency_viewer.attribution.lean.operators import _Prepared
 from saliency_viewer.attribution.network_state import Inventory, borrowed
 from saliency_viewer.attribution.operators import OperatorMode
@@ -67,7 +68,7 @@ def assert_same_convolution(axes: int, x: Tensor, weight: Tensor, options: dict[
     assert torch.allclose(found, expected, rtol=0, atol=1e-12 * (1 + top(expected.detach()))), options
     assert lean.shape == slope.shape
     assert torch.allclose(lean, slope, rtol=0, atol=1e-12 * (1 + top(slope))), (options, tuple(weight.shape))
-    prepared = operators._prepared[id(weight)]
+    (prepared,) = operators._prepared.values()
     assert isinstance(prepared, _Prepared)
     return type(prepared.backward) if isinstance(prepared.backward, (Mirrored, Phases)) else "library"
 

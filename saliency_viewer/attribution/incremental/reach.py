@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from saliency_viewer.attribution.incremental.windows import Size, Start
 
@@ -44,10 +43,3 @@ class Reach:
     def spans(self) -> Size:
         """Distance between a kernel's first and last position."""
         return tuple(d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True))
-
-
-def each(value: Any, axes: int) -> Size:
-    """An operator's setting for each axis, however it was given."""
-    if isinstance(value, int):
-        return (value,) * axes
-    return tuple(value) if len(value) == axes else tuple(value) * axes

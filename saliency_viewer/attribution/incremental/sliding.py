@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from saliency_viewer.attribution.incremental.reach import Reach, each
+from saliency_viewer.attribution.geometry import each
+from saliency_viewer.attribution.incremental.reach import Reach
 from saliency_viewer.attribution.incremental.window_call import WindowCall
 from saliency_viewer.attribution.incremental.windows import Size, Start, Windows, small
 from saliency_viewer.attribution.operators import Call

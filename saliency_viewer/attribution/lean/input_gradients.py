@@ -1,4 +1,4 @@
-"""The geometry of a convolution call, and the weights with which its input gradient is a forward convolution."""
+"""The weights with which a convolution's input gradient is another forward convolution."""
 
 from __future__ import annotations
 
@@ -11,35 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from saliency_viewer.attribution.geometry import Geometry
+
 _RUN = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Stride, padding and dilation along each spatial axis, and the number of groups."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-
-    def forward(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The convolution of ``inputs`` (N, K, *spatial)."""
-        zeros = (0,) * len(self.stride)
-        return torch.convolution(
-            inputs, weight, bias, self.stride, self.padding, self.dilation, False, zeros, self.groups
-        )
-
-    def backward(self, gradient: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient at an input of ``shape``, by the library."""
-        zeros = (0,) * len(self.stride)
-        # Only the shape of the input is read; an expanded scalar in its place would be copied out at full size.
-        unread = gradient.new_empty(shape)
-        found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
-            gradient, unread, weight, None, self.stride, self.padding, self.dilation, False, zeros, self.groups,
-            (True, False, False),
-        )  # fmt: skip
-        return found[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +25,14 @@ class Mirrored:
     dilation: tuple[int, ...]
 
     @classmethod
-    def of(cls, weight: Tensor, geometry: Geometry) -> Mirrored | None:
+    def of(cls, weight: Tensor, geometry: Geometry, channels_last: bool = True) -> Mirrored | None:
         """None where the geometry does not allow it."""
         reach = [d * (k - 1) for d, k in zip(geometry.dilation, weight.shape[2:], strict=True)]
         padding = tuple(r - p for r, p in zip(reach, geometry.padding, strict=True))
         if geometry.groups != 1 or set(geometry.stride) != {1} or min(padding) < 0:
             return None
         mirrored = weight.flip(tuple(range(2, weight.ndim))).transpose(0, 1)
-        return cls(in_format(mirrored), padding, geometry.dilation)
+        return cls(in_format(mirrored, channels_last), padding, geometry.dilation)
 
     def __call__(self, gradient: Tensor, _shape: torch.Size) -> Tensor:
         """(N, K, *spatial) from the gradient at the output (N, L, *spatial)."""
@@ -80,7 +54,7 @@ class Phases:
     highest: tuple[int, ...]
 
     @classmethod
-    def of(cls, weight: Tensor, geometry: Geometry) -> Phases | None:
+    def of(cls, weight: Tensor, geometry: Geometry, channels_last: bool = True) -> Phases | None:
         """None where the geometry does not allow it."""
         if geometry.groups != 1 or set(geometry.dilation) != {1}:
             return None
@@ -102,7 +76,7 @@ class Phases:
                     place: tuple[Any, ...] = (rows, slice(None), *tap)
                     taken: tuple[Any, ...] = (slice(None), slice(None), *at)
                     phases[place] = weight[taken].T
-        return cls(in_format(phases), stride, lowest, highest)
+        return cls(in_format(phases, channels_last), stride, lowest, highest)
 
     def __call__(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """(N, K, *spatial) of ``shape`` from the gradient at the output (N, L, *spatial)."""
@@ -121,6 +95,7 @@ class Phases:
         return whole[inside]
 
 
-def in_format(values: Tensor) -> Tensor:
-    """Channels last where that is faster on a CPU: in two dimensions."""
-    return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values.contiguous()
+def in_format(values: Tensor, channels_last: bool) -> Tensor:
+    """Channels last where that is faster on a CPU, in two dimensions, and the network can take it."""
+    last = values.ndim == 4 and channels_last
+    return values.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
