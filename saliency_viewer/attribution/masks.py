@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.attribution.needs import RandomMasks
+from saliency_viewer.attribution.streams import places
 from saliency_viewer.attribution.upsampling import upsample
 from saliency_viewer.runtime.seeds import derived_seed
 
@@ -33,10 +34,8 @@ def random_masks(need: RandomMasks, run: Gathering) -> Masked:
     fill = torch.zeros_like(inputs) if need.fill == "zero" else run.baseline
 
     def work(first: int, last: int) -> None:
-        rows = [k // need.samples for k in range(first, last)]
-        masks = torch.stack(
-            [_mask(need, run, row, k % need.samples) for row, k in zip(rows, range(first, last), strict=True)]
-        )
+        rows, numbers = places(first, last, need.samples)
+        masks = torch.stack([_mask(need, run, number) for number in numbers])
         scores, _ = run.passes.forward(torch.lerp(fill[rows], inputs[rows], masks), rows)
         masks = masks.double()
         for row, score, mask in zip(rows, scores.double(), masks, strict=True):
@@ -53,13 +52,15 @@ def random_masks(need: RandomMasks, run: Gathering) -> Masked:
     return Masked(mean.to(inputs.dtype), variance.sqrt().to(inputs.dtype))
 
 
-def _mask(need: RandomMasks, run: Gathering, row: int, number: int) -> Tensor:
+def _mask(need: RandomMasks, run: Gathering, number: int) -> Tensor:
     """(1, *spatial) in 0..1: coarse random cells, enlarged linearly and shifted by a random part of a cell.
+
+    Every input of a batch gets the same masks.
 
     An axis with no more positions than cells gets an independent value at each of them.
     """
     size = run.inputs.shape[2:]
-    generator = torch.Generator().manual_seed(derived_seed(run.seed, need.stream, row, number))
+    generator = torch.Generator().manual_seed(derived_seed(run.seed, need.stream, number))
     fine = [n <= need.cells for n in size]
     coarse = [n if f else need.cells + 1 for n, f in zip(size, fine, strict=True)]
     kept = (torch.rand(coarse, generator=generator) < need.probability).to(run.inputs.dtype)[None, None]

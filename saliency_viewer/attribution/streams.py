@@ -42,8 +42,7 @@ def path_gradients(need: PathGradients, run: Gathering) -> Tensor:
     total = torch.zeros(inputs.shape, dtype=torch.float64, device=inputs.device)
 
     def work(first: int, last: int) -> None:
-        rows = [k // need.nodes for k in range(first, last)]
-        steps = [k % need.nodes for k in range(first, last)]
+        rows, steps = places(first, last, need.nodes)
         points = torch.lerp(start[rows], inputs[rows], column(positions[steps], inputs))
         found = run.passes.gradient(points, rows).double()
         # Nothing below takes memory: a chunk that ran out of it has left no trace.
@@ -61,9 +60,7 @@ def noisy_gradients(need: NoisyGradients, run: Gathering) -> Moments:
     return _sampled(
         need.samples,
         run,
-        lambda rows, numbers: (
-            run.inputs[rows] + column(spread[rows], run.inputs) * unit_noise(need, run, rows, numbers)
-        ),
+        lambda rows, numbers: run.inputs[rows] + column(spread[rows], run.inputs) * unit_noise(need, run, numbers),
     )
 
 
@@ -72,10 +69,10 @@ def random_path_gradients(need: RandomPathGradients, run: Gathering) -> Moments:
     spread = noise_scale(run.inputs, need.sigma)
 
     def points(rows: Sequence[int], numbers: Sequence[int]) -> Tensor:
-        noise = unit_noise(need, run, rows, numbers) if need.sigma else 0.0
+        noise = unit_noise(need, run, numbers) if need.sigma else 0.0
         ends = run.inputs[rows] + column(spread[rows], run.inputs) * noise
-        places = [_place(run.seed, need.stream, row, number) for row, number in zip(rows, numbers, strict=True)]
-        return torch.lerp(run.baseline[rows], ends, column(np.asarray(places), ends))
+        shares = np.asarray([_place(run.seed, need.stream, number) for number in numbers])
+        return torch.lerp(run.baseline[rows], ends, column(shares, ends))
 
     return _sampled(need.samples, run, points)
 
@@ -88,16 +85,16 @@ def noisy_paths(need: NoisyPaths, run: Gathering) -> Moments:
     gathered, integral = PairedMoments(inputs, need.samples), torch.zeros_like(inputs[0], dtype=torch.float64)
 
     def ends(rows: Sequence[int], numbers: Sequence[int]) -> Tensor:
-        return inputs[rows] + column(spread[rows], inputs) * unit_noise(need, run, rows, numbers)
+        return inputs[rows] + column(spread[rows], inputs) * unit_noise(need, run, numbers)
 
     def work(first: int, last: int) -> None:
-        places = [divmod(k, need.nodes) for k in range(first, last)]
-        rows, numbers = ([f(path, need.samples) for path, _ in places] for f in (_quotient, _remainder))
+        paths, steps = places(first, last, need.nodes)
+        rows, numbers = [path // need.samples for path in paths], [path % need.samples for path in paths]
         noisy = ends(rows, numbers)
-        at = column(positions[[step for _, step in places]], inputs)
+        at = column(positions[steps], inputs)
         found = run.passes.gradient(torch.lerp(baseline[rows], noisy, at), rows).double()
         lengths = (noisy - baseline[rows]).double()
-        for k, (_, step) in enumerate(places):
+        for k, step in enumerate(steps):
             integral.mul_(step != 0).add_(found[k], alpha=float(weights[step]))
             if step == need.nodes - 1:
                 gathered.add(rows[k], numbers[k], lengths[k].mul_(integral))
@@ -111,7 +108,7 @@ def _mean_score(samples: int, run: Gathering, points: PointsOf) -> Tensor:
     total = torch.zeros(len(run.inputs), dtype=torch.float64, device=run.inputs.device)
 
     def work(first: int, last: int) -> None:
-        rows, numbers = ([f(k, samples) for k in range(first, last)] for f in (_quotient, _remainder))
+        rows, numbers = places(first, last, samples)
         scores, _ = run.passes.forward(points(rows, numbers), rows)
         total.index_add_(0, torch.as_tensor(rows, device=total.device), scores.double())
         run.advance(last - first)
@@ -125,7 +122,7 @@ def _sampled(samples: int, run: Gathering, points: PointsOf) -> Moments:
     gathered = PairedMoments(run.inputs, samples)
 
     def work(first: int, last: int) -> None:
-        rows, numbers = ([f(k, samples) for k in range(first, last)] for f in (_quotient, _remainder))
+        rows, numbers = places(first, last, samples)
         found = run.passes.gradient(points(rows, numbers), rows).double()
         for row, number, value in zip(rows, numbers, found, strict=True):
             gathered.add(row, number, value)
@@ -141,20 +138,23 @@ def noise_scale(inputs: Tensor, sigma: float) -> Tensor:
 
 
 def unit_noise(
-    need: NoisyGradients | NoisyPaths | RandomPathGradients, run: Gathering, rows: Sequence[int], numbers: Sequence[int]
+    need: NoisyGradients | NoisyPaths | RandomPathGradients, run: Gathering, numbers: Sequence[int]
 ) -> Tensor:
-    """(len(rows), C, *spatial) unit noise of samples: both members of a pair share it with opposite signs."""
-    made: dict[tuple[int, int], Tensor] = {}
-    pairs = [(row, number // 2) for row, number in zip(rows, numbers, strict=True)]
-    for row, pair in dict.fromkeys(pairs):
-        generator = torch.Generator().manual_seed(derived_seed(run.seed, need.stream, row, pair))
+    """(len(numbers), C, *spatial) unit noise of samples: both members of a pair share it with opposite signs.
+
+    It is the same for every input: a map must not depend on what else is in its batch.
+    """
+    made: dict[int, Tensor] = {}
+    pairs = [number // 2 for number in numbers]
+    for pair in dict.fromkeys(pairs):
+        generator = torch.Generator().manual_seed(derived_seed(run.seed, need.stream, pair))
         noise = torch.randn(run.inputs.shape[1:], generator=generator, dtype=torch.float32)
-        made[row, pair] = noise.to(run.inputs)
+        made[pair] = noise.to(run.inputs)
     return torch.stack([-made[p] if number % 2 else made[p] for p, number in zip(pairs, numbers, strict=True)])
 
 
-def _place(seed: int, stream: str, row: int, number: int) -> float:
-    generator = torch.Generator().manual_seed(derived_seed(seed, stream + " place", row, number // 2))
+def _place(seed: int, stream: str, number: int) -> float:
+    generator = torch.Generator().manual_seed(derived_seed(seed, stream + " place", number // 2))
     place = float(torch.rand((), generator=generator, dtype=torch.float64))
     return 1.0 - place if number % 2 else place
 
@@ -165,9 +165,6 @@ def column(values: Tensor | NDArray[np.float64], like: Tensor) -> Tensor:
     return found.reshape(-1, *[1] * (like.ndim - 1))
 
 
-def _quotient(k: int, count: int) -> int:
-    return k // count
-
-
-def _remainder(k: int, count: int) -> int:
-    return k % count
+def places(first: int, last: int, count: int) -> tuple[list[int], list[int]]:
+    """Rows, and numbers below ``count`` within them, of the passes from ``first`` to before ``last``."""
+    return [k // count for k in range(first, last)], [k % count for k in range(first, last)]

@@ -10,8 +10,8 @@ import numpy as np
 def derived_seed(seed: int, *labels: str | int) -> int:
     """A 63-bit seed for the stream named by ``labels`` under the user's ``seed``.
 
-    Every sample of a stochastic method gets its own stream (``derived_seed(seed, "smooth-grad", 7)``),
-    so the map is the same whatever the batch size is.
+    Every sample of a stochastic method gets its own (``derived_seed(seed, "smooth-grad", 7)``), so the map is the same
+    whatever the batch size is and whatever else is in the batch.
     """
     text = "\x1f".join([str(seed), *map(str, labels)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1

@@ -33,6 +33,14 @@ def one(network: nn.Module, inputs: Tensor, key: str, target: int = 0, **wishes:
     return explain(network, inputs, key, target, parameters={key: wishes}, **given)[key]
 
 
+def drawn(
+    network: nn.Module, inputs: Tensor, key: str, seeds: int, target: int = 0, **wishes: Any
+) -> tuple[Tensor, Tensor]:
+    """Maps (seeds, C, *spatial) of one input under so many seeds, and the standard error (seeds,) that each reports."""
+    found = [one(network, inputs, key, target, seed=seed, **wishes) for seed in range(seeds)]
+    return torch.cat([f.signed for f in found]).double(), torch.cat([f.standard_error for f in found]).double()
+
+
 def smooth_network(axes: int = 2, seed: int = 0) -> nn.Module:
     """conv, tanh, strided conv, tanh, mean, linear, in double precision: a score with every derivative."""
     with torch.random.fork_rng(devices=[]):

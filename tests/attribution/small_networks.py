@@ -30,7 +30,7 @@ FEW: dict[str, dict[str, Any]] = {
     "rise": {"samples": 12},
     "occlusion": {"size": 6, "stride": 5},
 }
-# Random numbers that depend on the place in the batch and lie along the input's axes.
+# Random numbers that lie along the input's axes.
 STOCHASTIC = {
     *("smooth-grad", "smooth-grad-squared", "var-grad", "smooth-integrated-gradients", "noise-tunnel-ig"),
     *("gradient-shap", "rise"),

@@ -108,10 +108,9 @@ def test_the_batch_size_leaves_no_trace(case: tuple[nn.Module, Tensor], few: dic
 def test_samples_of_a_batch_are_explained_one_by_one(case: tuple[nn.Module, Tensor], few: dict[str, Any]) -> None:
     network, inputs = case
     network.double()
-    methods = [key for key in IDS if key not in STOCHASTIC]
-    together = run(network, inputs, few, methods=methods, target=[2, 0, 1])
+    together = run(network, inputs, few, target=[2, 0, 1])
     for row, target in enumerate((2, 0, 1)):
-        alone = run(network, inputs[row : row + 1], few, methods=methods, target=target)
+        alone = run(network, inputs[row : row + 1], few, target=target)
         for key, result in alone.items():
             expected = together[key].signed[row]
             assert torch.allclose(result.signed[0], expected, rtol=1e-4, atol=1e-5 * top(expected)), key

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import FEW, NETWORKS, SIZES, STOCHASTIC, inputs_for, make
+from small_networks import FEW, NETWORKS, SIZES, inputs_for, make
 from torch import Tensor, nn
 
 from saliency_viewer.attribution import METHODS, Results, explain
@@ -114,14 +114,13 @@ def test_log_odds_of_a_probability_equal_the_logit(name: str) -> None:
 
 def test_each_sample_may_have_its_own_target() -> None:
     network, inputs = make("residual", 2), inputs_for(2)
-    methods = [name for name in IDS if name not in STOCHASTIC]
-    both = run(network, inputs, methods, [2, 0])
+    both = run(network, inputs, IDS, [2, 0])
     for row, target in enumerate([2, 0]):
-        alone = run(network, inputs[row : row + 1], methods, target)
-        for name in methods:
+        alone = run(network, inputs[row : row + 1], IDS, target)
+        for name in IDS:
             assert torch.allclose(both[name].signed[row], alone[name].signed[0], atol=1e-6), name
     with pytest.raises(UserError, match="3 targets"):
-        run(network, inputs, methods, [0, 1, 2])
+        run(network, inputs, IDS, [0, 1, 2])
 
 
 @pytest.mark.parametrize("name", IDS)
