@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+Positions = NDArray[np.intp]
 _SCALES = (50, 100, 150, 250, 500, 1200)  # of Felzenszwalb's graph-based segmentation, as in PAIR's code
 _SMOOTHING = 0.8
 _SMALLEST = 150  # pixels of a segment
@@ -14,15 +15,34 @@ _SUPERVOXELS = (50, 100, 200, 400)  # numbers of supervoxels in three dimensions
 _LEAST_GAIN = 50  # positions: a segment that adds fewer is not worth a rank of its own
 
 
-def segments_of(image: NDArray[np.float64], dilation: int) -> list[NDArray[np.bool_]]:
-    """Masks (*spatial) of all segments of an image (C, *spatial) at all scales, widened by ``dilation`` positions."""
+def segments_of(image: NDArray[np.float64], dilation: int) -> Iterator[Positions]:
+    """All segments of an image (C, *spatial) at all scales, widened by ``dilation`` positions: flat positions of each.
+
+    Whole masks of hundreds of segments of a volume would not fit into memory.
+    """
     from scipy import ndimage
 
-    labels = _volume_labels(image) if image.ndim == 4 else _plane_labels(image)
-    masks = [found == number for found in labels for number in np.unique(found)]
-    if dilation == 0:
-        return masks
-    return [ndimage.binary_dilation(mask, iterations=dilation) for mask in masks]
+    for labels in _volume_labels(image) if image.ndim == 4 else _plane_labels(image):
+        boxes = ndimage.find_objects(labels + 1)  # which takes 0 for none
+        for number, box in enumerate(boxes):
+            if box is not None:
+                yield _widened(labels, number, box, dilation)
+
+
+def _widened(labels: NDArray[np.intp], number: int, box: tuple[slice, ...], dilation: int) -> Positions:
+    from scipy import ndimage
+
+    sides = [
+        slice(max(side.start - dilation, 0), min(side.stop + dilation, size))
+        for side, size in zip(box, labels.shape, strict=True)
+    ]
+    mask = labels[tuple(sides)] == number
+    if dilation:
+        mask = ndimage.binary_dilation(mask, iterations=dilation)
+    inside = np.nonzero(mask)
+    whole = tuple(places + side.start for places, side in zip(inside, sides, strict=True))
+    found: Positions = np.ravel_multi_index(whole, labels.shape)
+    return found
 
 
 def _plane_labels(image: NDArray[np.float64]) -> list[NDArray[np.intp]]:
@@ -52,14 +72,14 @@ def _between(values: NDArray[np.float64], low: float, high: float) -> NDArray[np
     return scaled
 
 
-def ranked_segments(density: NDArray[np.float64], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+def ranked_segments(density: NDArray[np.float64], segments: Iterable[Positions]) -> NDArray[np.float64]:
     """(*spatial): for each position the mean ``density`` that its segment added when it was taken in.
 
     The segment whose new positions have the highest mean comes next (Kapishnikov et al. 2019, algorithm 1). Positions
     that no segment brings in get the mean of what is left.
     """
     flat = density.ravel()
-    members = [np.flatnonzero(mask) for mask in masks]
+    members = list(segments)
     least = min(_LEAST_GAIN, max(1, flat.size // 200))
     result, covered = np.zeros(flat.size), np.zeros(flat.size, dtype=bool)
     while True:
