@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -39,6 +41,11 @@ class Inventory:
         return cls(names, tuple(parameters.values()))
 
     @property
+    def network(self) -> nn.Module:
+        """The network itself."""
+        return next(iter(self.names))
+
+    @property
     def scripted(self) -> bool:
         """Whether a part of the network is TorchScript, whose operators nobody sees."""
         return any(isinstance(module, torch.jit.ScriptModule) for module in self.names)
@@ -48,42 +55,78 @@ class Inventory:
 def borrowed(inventory: Inventory) -> Iterator[None]:
     """Evaluation mode, frozen parameters and a private random state; all of it undone at the end, whatever happens.
 
-    Buffers are restored too, for networks that count or average in their forward pass even when evaluating.
+    Buffers are restored too, for networks that count or average in their forward pass even when evaluating. Where
+    several threads borrow one network at once, it is given back when the last of them is done.
     The caller's no-grad mode, inference mode and autocast are off inside: they forbid gradients or round them.
     """
-    modes = [(module, module.training) for module in inventory.names]
-    flags = [(parameter, parameter.requires_grad) for parameter in inventory.parameters]
-    buffers = _Buffers(inventory)
     devices = sorted({p.device.index or 0 for p in inventory.parameters if p.device.type == "cuda"})
+    with ExitStack() as stack:
+        stack.enter_context(_on_loan(inventory))
+        stack.enter_context(torch.random.fork_rng(devices=devices))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", *["cuda"] * bool(devices)):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+@contextmanager
+def _on_loan(inventory: Inventory) -> Iterator[None]:
+    network = inventory.network
+    with _COUNTER:
+        loan = _LOANS.get(network) or _LOANS.setdefault(network, _Loan(inventory))
+        loan.borrowers += 1
     try:
-        with ExitStack() as stack:
-            stack.enter_context(torch.random.fork_rng(devices=devices))
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
-            for kind in ("cpu", *["cuda"] * bool(devices)):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-            # Not network.eval(), which exported programs refuse.
-            _set((module, False) for module, _ in modes)
-            for parameter, wanted in flags:
-                if wanted:
-                    parameter.requires_grad_(False)
-            yield
+        with _COUNTER:
+            loan.begin()
+        yield
     finally:
-        _set(modes)
-        for parameter, wanted in flags:
+        with _COUNTER:
+            loan.borrowers -= 1
+            if loan.borrowers == 0:
+                del _LOANS[network]
+                loan.end()
+
+
+class _Loan:
+    """What a network was like before it was borrowed."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.borrowers = 0
+        self._modes = [(module, module.training) for module in inventory.names]
+        self._flags = [(parameter, parameter.requires_grad) for parameter in inventory.parameters]
+        self._buffers = _Buffers(inventory)
+
+    def begin(self) -> None:
+        """Evaluate and freeze."""
+        _set((module, False) for module, _ in self._modes)  # not network.eval(), which exported programs refuse
+        for parameter, wanted in self._flags:
+            if wanted:
+                parameter.requires_grad_(False)
+
+    def end(self) -> None:
+        """Make it what it was."""
+        _set(self._modes)
+        for parameter, wanted in self._flags:
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
-        buffers.restore()
+        self._buffers.restore()
+
+
+_COUNTER = threading.Lock()
+_LOANS: weakref.WeakKeyDictionary[nn.Module, _Loan] = weakref.WeakKeyDictionary()
 
 
 class _Buffers:
     """Which tensors a network's buffers are, and their values: one copy for each dtype and device, not for each buffer.
 
-    Hundreds of small copies take milliseconds. Sparse buffers have copies of their own.
+    Hundreds of small copies take milliseconds. Sparse buffers have copies of their own. What a network writes through
+    ``buffer.data`` torch does not count, and is not undone.
     """
 
     def __init__(self, inventory: Inventory) -> None:
         found = [(module, name, b) for module in inventory.names for name, b in module._buffers.items()]
+        self._empty = [(module, name) for module, name, buffer in found if buffer is None]
         self._kept = [(module, name, buffer) for module, name, buffer in found if buffer is not None]
         self._versions = [_version(buffer) for _, _, buffer in self._kept]
         groups: dict[Any, list[Tensor]] = {}
@@ -96,6 +139,8 @@ class _Buffers:
 
     def restore(self) -> None:
         """Put back the tensors that were exchanged and the values that were written."""
+        for module, name in self._empty:
+            module._buffers[name] = None
         for module, name, buffer in self._kept:
             if module._buffers.get(name) is not buffer:
                 module._buffers[name] = buffer
@@ -144,7 +189,9 @@ def full_precision(network: nn.Module, inventory: Inventory) -> tuple[nn.Module,
     """The network itself, or a float32 copy when its weights are 16-bit floats."""
     halves = (torch.float16, torch.bfloat16)
     if any(parameter.dtype in halves for parameter in inventory.parameters):
-        whole = copy.deepcopy(network).float()
+        # Under the caller's inference mode the copy's weights could not be saved for a backward pass.
+        with torch.inference_mode(False), torch.no_grad():
+            whole = copy.deepcopy(network).float()
         return whole, Inventory.of(whole)
     return network, inventory
 

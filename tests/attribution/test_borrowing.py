@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency_viewer.attribution import explain
+from saliency_viewer.attribution.results import Results
 
 
 class Counting(nn.Module):
@@ -19,10 +22,12 @@ class Counting(nn.Module):
         self.conv, self.head = nn.Conv2d(1, 3, 3, padding=1), nn.Linear(3, 2)
         self.register_buffer("written", torch.zeros(()))
         self.register_buffer("replaced", torch.zeros(()))
+        self.register_buffer("made", None)
 
     def forward(self, x: Tensor) -> Tensor:
         self.written += 1
         self.replaced = self.replaced + 1
+        self.made = x.mean()
         return self.head(torch.relu(self.conv(x)).mean((2, 3)))
 
 
@@ -44,6 +49,43 @@ def test_buffers_that_forward_writes_or_replaces_come_back(counting: Counting, i
     assert counting.written is written
     assert counting.replaced is replaced
     assert float(written) == float(replaced) == 0.0
+    assert counting.made is None
+
+
+def test_a_network_that_several_threads_explain_comes_back_when_the_last_is_done(
+    counting: Counting, inputs: Tensor
+) -> None:
+    counting.train()
+    first, second_inside, first_done = threading.get_ident(), threading.Event(), threading.Event()
+    modes = []
+
+    def meet(*_: object) -> None:
+        if threading.get_ident() == first:
+            running.append(pool.submit(explain, counting, inputs, "gradient", 0))
+            assert second_inside.wait(30)
+            return
+        second_inside.set()
+        first_done.wait(30)
+        modes.append((counting.training, any(p.requires_grad for p in counting.parameters())))
+
+    running: list[Future[Results]] = []
+    handle = counting.conv.register_forward_pre_hook(meet)
+    with ThreadPoolExecutor(1) as pool:
+        explain(counting, inputs, "gradient", 0)
+        first_done.set()
+        running[0].result()
+    handle.remove()
+    assert set(modes) == {(False, False)}
+    assert counting.training
+    assert all(p.requires_grad for p in counting.parameters())
+    assert float(counting.written) == 0.0
+
+
+def test_sixteen_bit_weights_in_inference_mode(inputs: Tensor) -> None:
+    network = Counting().bfloat16()
+    plain = explain(network, inputs, "gradient", 0)["gradient"].signed
+    with torch.inference_mode():
+        assert torch.equal(explain(network, inputs, "gradient", 0)["gradient"].signed, plain)
 
 
 BUFFERS = {
