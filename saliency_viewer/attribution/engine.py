@@ -14,14 +14,7 @@ from saliency_viewer.attribution.baselines import DEFAULT_BASELINE, make_baselin
 from saliency_viewer.attribution.gathering import Gathering
 from saliency_viewer.attribution.input_range import GIVEN_NOTE, given_range
 from saliency_viewer.attribution.methods import Method, method, method_parameters
-from saliency_viewer.attribution.needs import (
-    BaselineScore,
-    LayerEvidence,
-    Multipliers,
-    OccludedScores,
-    RandomMasks,
-    RulePass,
-)
+from saliency_viewer.attribution.needs import LayerEvidence, RulePass
 from saliency_viewer.attribution.network_state import Inventory, borrowed, full_precision, working_inputs
 from saliency_viewer.attribution.passes import Passes
 from saliency_viewer.attribution.results import Result, Results
@@ -99,15 +92,29 @@ def explain(
         prepared = working_inputs(inventory, inputs)
         score = Score.of(target, len(prepared))
         passes = Passes(network, inventory, score, context.check, layer, polled=cancel is not None)
-        start = make_baseline(baseline, prepared)
-        gathering = Gathering(passes, prepared, start, seed, context, batch_size or DEFAULT_BATCH_SIZE)
-        gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
-        if input_range is not None:
-            gathering.input_range, gathering.range_note = given_range(input_range, prepared), GIVEN_NOTE
+        gathering = _gathering(passes, prepared, baseline, seed, context, batch_size, input_range)
         gathering.plan([need for key, found in chosen.items() for need in found.needs(settings[key])], memory_budget)
         results = _all(chosen, settings, gathering, skip_undefined, started)
     context.report(1.0, "done")
     return results
+
+
+def _gathering(
+    passes: Passes,
+    inputs: Tensor,
+    baseline: str | Tensor | None,
+    seed: int,
+    context: RunContext,
+    batch_size: int | None,
+    input_range: tuple[float | Tensor, float | Tensor] | None,
+) -> Gathering:
+    gathering = Gathering(
+        passes, inputs, make_baseline(baseline, inputs), seed, context, batch_size or DEFAULT_BATCH_SIZE
+    )
+    gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
+    if input_range is not None:
+        gathering.input_range, gathering.range_note = given_range(input_range, inputs), GIVEN_NOTE
+    return gathering
 
 
 def _all(
@@ -133,12 +140,9 @@ def _all(
 
 
 def _settings(chosen: Mapping[str, Method], given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    by_id = {method(name).id: values for name, values in given.items()}
-    for name, values in by_id.items():
-        method_parameters(
-            method(name), dict(values)
-        )  # those of a method that is not asked for are checked all the same
-    return {key: method_parameters(found, dict(by_id.get(key, {}))) for key, found in chosen.items()}
+    # Those of a method that is not asked for are checked all the same.
+    given_ones = {method(name).id: method_parameters(method(name), dict(values)) for name, values in given.items()}
+    return {key: given_ones.get(key) or method_parameters(found, {}) for key, found in chosen.items()}
 
 
 def _check_inputs(inputs: Tensor) -> None:
@@ -199,9 +203,7 @@ def _uses_layer(found: Method, parameters: Any) -> bool:
 
 
 def _uses_baseline(found: Method, parameters: Any) -> bool:
-    wanted = found.needs(parameters)
-    filled = any(isinstance(need, RandomMasks) and need.fill == "baseline" for need in wanted)
-    return filled or any(isinstance(need, (BaselineScore, OccludedScores, Multipliers)) for need in wanted)
+    return any(need.from_baseline for need in found.needs(parameters))
 
 
 def _out(values: Tensor) -> Tensor:

@@ -6,13 +6,27 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 
-class _OnePass:
+class _Needed:
+    @property
+    def from_baseline(self) -> bool:
+        """Whether the run's own baseline plays a part."""
+        return False
+
+
+class _FromBaseline(_Needed):
+    @property
+    def from_baseline(self) -> bool:
+        """It does."""
+        return True
+
+
+class _OnePass(_Needed):
     """``passes``: how often the network runs for one input."""
 
     passes: ClassVar[int] = 1
 
 
-class _ManyPasses:
+class _ManyPasses(_Needed):
     """How often the network runs is known only with the image or the layer; the gatherer corrects this guess."""
 
     passes: ClassVar[int] = 100
@@ -29,7 +43,7 @@ class LayerEvidence(_OnePass):
 
 
 @dataclass(frozen=True)
-class NoisyGradients:
+class NoisyGradients(_Needed):
     """df/dx over ``samples`` noisy copies of x, in antithetic pairs (x + e, x - e).
 
     ``sigma`` is relative to the range of each input. Evidence: :class:`~.moments.Moments` of the gradient.
@@ -46,7 +60,7 @@ class NoisyGradients:
 
 
 @dataclass(frozen=True)
-class NoisyPaths:
+class NoisyPaths(_FromBaseline):
     """Integrated gradients of ``samples`` noisy copies of x from the unchanged baseline, ``nodes`` points each.
 
     Evidence: :class:`~.moments.Moments` of the attributions; its ``mean_score`` is the mean of f over the copies.
@@ -64,7 +78,7 @@ class NoisyPaths:
 
 
 @dataclass(frozen=True)
-class PathGradients:
+class PathGradients(_Needed):
     """Integral of df/dx along the straight line from a baseline to x by Gauss-Legendre quadrature.
 
     ``start``: the run's own ``baseline``, or each channel's ``minimum`` or ``maximum``. Evidence: (N, C, *spatial).
@@ -78,9 +92,14 @@ class PathGradients:
         """How often the network runs for one input."""
         return self.nodes
 
+    @property
+    def from_baseline(self) -> bool:
+        """Where the path starts there."""
+        return self.start == "baseline"
+
 
 @dataclass(frozen=True)
-class BlurPath:
+class BlurPath(_Needed):
     """Integral of df/dx . dx/dsigma along Gaussian blurs of x, from ``sigma`` positions to none.
 
     ``border``: what lies outside the image, ``zero`` or its ``nearest`` value. Evidence: :class:`~.paths.PathIntegral`.
@@ -97,7 +116,7 @@ class BlurPath:
 
 
 @dataclass(frozen=True)
-class GuidedPath:
+class GuidedPath(_FromBaseline):
     """Integral of df/dx along a path that moves the ``fraction`` of positions with the smallest gradients first.
 
     No position strays from the straight line by more than ``distance`` of its length. Evidence: (N, C, *spatial).
@@ -114,7 +133,7 @@ class GuidedPath:
 
 
 @dataclass(frozen=True)
-class RandomPathGradients:
+class RandomPathGradients(_FromBaseline):
     """df/dx at x0 + u (x + e - x0) with u uniform in 0..1 and e noise of ``sigma``, in antithetic pairs.
 
     Evidence: :class:`~.moments.Moments` of the gradient.
@@ -131,7 +150,7 @@ class RandomPathGradients:
 
 
 @dataclass(frozen=True)
-class RandomMasks:
+class RandomMasks(_Needed):
     """f over ``samples`` inputs under random masks of ``cells`` cells per axis, each kept with ``probability``.
 
     Evidence: :class:`~.masks.Masked`.
@@ -148,9 +167,14 @@ class RandomMasks:
         """How often the network runs for one input."""
         return self.samples
 
+    @property
+    def from_baseline(self) -> bool:
+        """Where it shows through the masks."""
+        return self.fill == "baseline"
+
 
 @dataclass(frozen=True)
-class ChannelScores:
+class ChannelScores(_Needed):
     """f of x times each upsampled channel of the layer, scaled to 0..1; of ``clusters`` mean channels when not 0.
 
     Evidence: :class:`~.channels.ChannelEvidence`.
@@ -170,7 +194,7 @@ class ChannelAblation(_OnePass):
 
 
 @dataclass(frozen=True)
-class Multipliers(_OnePass):
+class Multipliers(_FromBaseline, _OnePass):
     """DeepLIFT's multipliers (rescale rule) between x and the baseline. Evidence: :class:`~.deep_lift.Lifted`.
 
     ``at_layer``: at the target layer instead of the input.
@@ -180,7 +204,7 @@ class Multipliers(_OnePass):
 
 
 @dataclass(frozen=True)
-class BaselineScore(_OnePass):
+class BaselineScore(_FromBaseline, _OnePass):
     """f(x0). Evidence: (N,)."""
 
 
@@ -213,7 +237,7 @@ class LibraryFullGrad(_OnePass):
 
 
 @dataclass(frozen=True)
-class OccludedScores(_ManyPasses):
+class OccludedScores(_FromBaseline, _ManyPasses):
     """How much the score falls for each patch of the input that is replaced by the baseline's values.
 
     Patches of ``size`` positions along each spatial axis, one every ``stride`` (at most ``size``). Evidence:

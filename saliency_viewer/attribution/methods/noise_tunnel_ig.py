@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from saliency_viewer.attribution.methods.base import Capabilities, Method, Reduced
 from saliency_viewer.attribution.methods.smooth_integrated_gradients import SmoothPathParameters, noisy_paths
-from saliency_viewer.attribution.needs import BaselineScore, Need
+from saliency_viewer.attribution.needs import Need
 from saliency_viewer.domain import parameter
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class NoiseTunnelIG(Method):
     Parameters = NoiseTunnelParameters
 
     def needs(self, parameters: NoiseTunnelParameters) -> tuple[Need, ...]:
-        """Paths to noisy inputs, and the baseline's name in the record."""
-        return (noisy_paths(parameters), BaselineScore())
+        """Paths to noisy inputs."""
+        return (noisy_paths(parameters),)
 
     def reduce(self, evidence: Evidence, parameters: NoiseTunnelParameters) -> Reduced:
         """The chosen statistic of the stream."""
