@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -29,10 +29,7 @@ class Score:
         """Normalise what the caller gave; raises :class:`UserError` when counts differ."""
         if isinstance(target, ScoreTarget):
             return cls((target.index,) * samples, target.sign, target.log_odds)
-        try:
-            indices = (operator.index(target),) * samples  # type: ignore[arg-type]
-        except TypeError:
-            indices = tuple(int(t) for t in target)  # type: ignore[union-attr]
+        indices = _indices(target, samples)
         if len(indices) != samples:
             raise UserError(f"{len(indices)} targets were given for {samples} inputs.", "Give one target, or one each.")
         return cls(indices)
@@ -53,6 +50,18 @@ class Score:
         if self.log_odds:
             selected = torch.logit(selected, eps=torch.finfo(selected.dtype).eps)
         return self.sign * selected
+
+
+def _indices(target: int | Sequence[int], samples: int) -> tuple[int, ...]:
+    try:
+        one = hasattr(target, "__index__") and getattr(target, "ndim", 0) == 0  # tensors and arrays have it too
+        wanted: Sequence[Any] = [target] * samples if one else list(cast(Sequence[Any], target))
+        return tuple(map(operator.index, wanted))
+    except TypeError as error:
+        raise UserError(
+            f"The target is a {type(target).__name__}, which is no index of an output.",
+            "Give a whole number, the first output being 0, or one for each input.",
+        ) from error
 
 
 def output_of(returned: Any) -> Any:

@@ -136,6 +136,12 @@ class MemorySavingSwish(torch.autograd.Function):
         return gradient * gate * (1 + x * (1 - gate))
 
 
+def _masked_write(x: Tensor) -> Tensor:
+    written = x.clone()
+    written[written < 0] = 0
+    return written
+
+
 HIDDEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "silu": (functional.silu, "silu"),
     "gelu": (lambda x: functional.gelu(x), "gelu"),
@@ -145,6 +151,10 @@ HIDDEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "a function of its own": (lambda x: MemorySavingSwish.apply(x), "MemorySavingSwish"),
     "a maximum": (lambda x: torch.maximum(x, torch.zeros(())), "maximum"),
     "a where": (lambda x: torch.where(x > 0, x, 0.1 * x), "where"),
+    "a mask": (lambda x: x * (x > 0), "mask"),
+    "a mask of numbers": (lambda x: (x.detach() > 0).float() * x, "mask"),
+    "a filled mask": (lambda x: x.masked_fill(x < 0, 0.0), "mask"),
+    "a masked write": (_masked_write, "mask"),
 }
 
 
@@ -357,6 +367,9 @@ def test_a_target_that_is_no_output_and_inputs_that_are_no_image_are_refused() -
         explain(network, torch.zeros(3, 3), "gradient", 0)
     with pytest.raises(UserError, match="not finite"):
         explain(network, torch.full((1, 2, 5, 5), torch.nan), "gradient", 0)
+    for target in ("pneumonia", None, 1.0, [0, 1.5]):
+        with pytest.raises(UserError, match="no index of an output"):
+            explain(network, inputs_for(2), "gradient", target)
     with pytest.raises(UserError, match="one row of class scores"):
         explain(nn.Conv2d(2, 3, 3), inputs_for(2), "gradient", 0)
 

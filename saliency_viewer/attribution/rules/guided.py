@@ -7,16 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saliency_viewer.attribution.operators import Call, on_tape, store
+from saliency_viewer.attribution.operators import Call, on_tape, store, tensors_in
 from saliency_viewer.attribution.rules.base import RuleSet
 from saliency_viewer.attribution.rules.families import clamps_at_zero, is_activation
 from saliency_viewer.attribution.rules.tape import RuleFunction, joined, rewrites
+from saliency_viewer.attribution.rules.unfollowed import Unfollowed
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
 # Their own backward is the mask alone; a clamp's passes gradients at exactly zero.
 _CLAMPED_AFTER = frozenset({"relu", "relu6", "hardtanh"})
 _PUBLISHED = frozenset({"relu", "clamp", "clamp_min", "clip"})  # under any of its names
 _RECTIFIERS = _CLAMPED_AFTER | {"leaky_relu"}
+_MASKING = frozenset({"masked_fill", "masked_scatter", "setitem", "index_put"})
 # Autograd's names of elementwise operators from which networks write activations by hand.
 _HAND_WRITTEN = ("Maximum", "Minimum", "Where", "Exp", "Expm1", "Log", "Log1P", "Erf", "Abs", "Pow", "Sin", "Sqrt")
 
@@ -40,10 +42,17 @@ class Guided(RuleSet):
 
     label = "Guided backpropagation"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._unfollowed = Unfollowed()
+        self.trackers = (self.gates, self._unfollowed)
+
     def handle(self, call: Call) -> Any:
         """Replace the backward of rectifiers; refuse activations for which the rule is not defined."""
         if self._written_out(call):
             raise self._refusal("the product of two feature maps of equal shape")
+        if self._masked(call):
+            raise self._refusal("a mask that it computes from its feature maps")
         if not is_activation(call):
             return call.run()
         if not _is_rectifier(call):
@@ -82,6 +91,19 @@ class Guided(RuleSet):
         if gated is None:
             return first.ndim > 2 and bool(first.shape == second.shape)
         return gated.kind == "activation"
+
+    def _masked(self, call: Call) -> bool:
+        """Whether values are chosen by others, as in x * (x > 0), which is a rectifier no rule sees."""
+        if not torch.is_grad_enabled():  # inside an operator of the network's own, which is judged as a whole
+            return False
+        if call.name == "mul":
+            first, second = call.input, call.argument(1, "other")
+            maps, mask = (first, second) if on_tape(first) else (second, first)
+            return self._unfollowed.masks(mask) and on_tape(maps) and mask.ndim > 2 and bool(maps.shape == mask.shape)
+        if call.name not in _MASKING or call.input.ndim <= 2:  # scores may be scaled by what they are
+            return False
+        given = list(tensors_in([call.args, call.kwargs]))
+        return any(map(on_tape, given)) and any(map(self._unfollowed.masks, given))
 
     def _refusal(self, what: str) -> NotDefinedHere:
         return NotDefinedHere(
