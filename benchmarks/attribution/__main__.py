@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import sys
 import time
@@ -68,7 +69,7 @@ def _row(entry: Entry, setting: Setting, options: argparse.Namespace) -> Outcome
     except (Absent, UserError) as error:
         return Outcome(entry.id, entry.id, "", skipped=str(error))
     if options.rounds:
-        object.__setattr__(row, "rounds", options.rounds)
+        row = dataclasses.replace(row, rounds=options.rounds)
     names = () if options.no_memory else row.memory
     memory = of_row(entry.id, names, options.quick, options.device, options.threads)
     return run_row(row, memory)

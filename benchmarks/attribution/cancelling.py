@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -48,9 +49,9 @@ def _latencies(subject: Subject, trials: int) -> dict[str, Any]:
 
 
 def _one(subject: Subject, delay: float) -> float | None:
-    wish, stopped = threading.Event(), []
+    wish = threading.Event()
 
-    def work() -> None:
+    def work() -> float | None:
         try:
             explain(
                 subject.network,
@@ -61,21 +62,22 @@ def _one(subject: Subject, delay: float) -> float | None:
                 cancel=wish.is_set,
             )
         except Cancelled:
-            stopped.append(time.perf_counter())
+            return time.perf_counter()
+        return None
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    time.sleep(delay)
-    begin = time.perf_counter()
-    wish.set()
-    thread.join()
-    return stopped[0] - begin if stopped else None
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        time.sleep(delay)
+        begin = time.perf_counter()
+        wish.set()
+        stopped = running.result()  # what else went wrong in there is raised here
+    return None if stopped is None else stopped - begin
 
 
 def leftovers(setting: Setting) -> dict[str, Any]:
     """Resident MiB after 50, 150 and 300 runs on the small chest network."""
     subject, marks = setting.subject("chest"), {}
-    methods = [name for name in ("gradient", "grad-cam", "guided-backprop", "lrp-epsilon-plus", "integrated-gradients")]
+    methods = ("gradient", "grad-cam", "guided-backprop", "lrp-epsilon-plus", "integrated-gradients")
     parameters = {"integrated-gradients": {"steps": 3}}
     cuda = subject.inputs.is_cuda
     for number in range(1, 301):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from benchmarks.attribution.subjects import Subject, bare_pass, repeated
 from benchmarks.attribution.timing import Contender, Work
 from saliency_viewer.attribution import explain
-
-Kind = Literal["ours", "peer", "reference"]
 
 
 def ours(

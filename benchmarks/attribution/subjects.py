@@ -55,11 +55,6 @@ class Subject:
     target: int = 1
     tune_by_timing: bool = True
 
-    @property
-    def layer(self) -> str | None:
-        """Name of the module that CAM peers read."""
-        return PEER_LAYERS.get(self.name)
-
     @cached_property
     def frozen(self) -> nn.Module:
         """A copy without gradients of parameters, otherwise as found."""
