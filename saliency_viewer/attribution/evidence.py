@@ -33,8 +33,8 @@ class Occluded:
 class Evidence:
     """All that was computed for one method.
 
-    ``inputs`` and ``baseline`` are (N, C, *spatial) float32, ``score`` is (N,), f(x). ``get`` returns
-    the evidence for a need that the method declared.
+    ``inputs`` and ``baseline`` are (N, C, *spatial), ``score`` is (N,), f(x), all in the network's floating type.
+    ``get`` returns the evidence for a need that the method declared.
     """
 
     inputs: Tensor

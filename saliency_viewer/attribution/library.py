@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from saliency_viewer.attribution.bias_census import BiasCensus
+from saliency_viewer.attribution.chunks import is_out_of_memory
 from saliency_viewer.attribution.needs import LibraryFullGrad
 from saliency_viewer.attribution.score import Score, logits_of
 from saliency_viewer.attribution.undefined import NotDefinedHere
@@ -28,16 +29,20 @@ class FullGradMaps:
 
 
 def library_cam(name: str, activations: Tensor, gradients: Tensor) -> Tensor:
-    """The map (N, 1, *layer spatial) of the library's class ``name`` from A and G, both (N, K, rows, columns)."""
+    """The map (N, 1, *layer spatial) of the library's class ``name`` from A and G, both (N, K, rows, columns).
+
+    NaN where they are not finite: the library would write zeros there, and those would say that there is no evidence.
+    """
     _refuse_other_dimensions(activations.ndim)
     import pytorch_grad_cam
 
+    finite = (activations.isfinite() & gradients.isfinite()).flatten(1).all(1).reshape(-1, 1, 1, 1)
     formula = getattr(pytorch_grad_cam, name)(nn.Linear(1, 1), [])  # it asks a network for its device, no more
-    a, g = (values.detach().cpu().double().numpy() for values in (activations, gradients))
+    a, g = (v.detach().where(finite, 0).cpu().double().numpy() for v in (activations, gradients))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the formulas divide by zero where a map is flat
         found = formula.get_cam_image(None, None, None, a, g, False)
-    return torch.as_tensor(found.copy()).to(activations)[:, None]
+    return torch.as_tensor(found.copy()).to(activations)[:, None].where(finite, torch.nan)
 
 
 def full_grad(_need: LibraryFullGrad, run: Gathering) -> FullGradMaps:
@@ -62,6 +67,8 @@ def full_grad(_need: LibraryFullGrad, run: Gathering) -> FullGradMaps:
         try:
             maps = _library_run(wrapped, run, row, census)
         except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, AssertionError) as error:
+            if is_out_of_memory(error):
+                raise
             raise NotDefinedHere(
                 "The pytorch-grad-cam library's FullGrad cannot be applied to this network.",
                 "Choose input x gradient or integrated gradients.",

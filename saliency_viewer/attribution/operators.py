@@ -15,9 +15,12 @@ _AUGMENTED = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itrued
 _REFLECTED = {"__radd__": "add", "__rmul__": "mul", "__rsub__": "rsub", "__rtruediv__": "rdiv", "__rdiv__": "rdiv"}
 _SPELLINGS = {
     "truediv": "div",
+    "true_divide": "div",
     "divide": "div",
     "multiply": "mul",
     "subtract": "sub",
+    "negative": "neg",
+    "absolute": "abs",
     "concat": "cat",
     "concatenate": "cat",
 }
@@ -57,6 +60,11 @@ class Call:
         """The first argument."""
         return self.argument(0, "input", self.kwargs.get("self"))
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments without the first argument, under whichever name it came."""
+        return {key: item for key, item in self.kwargs.items() if key not in ("input", "self")}
+
     def run(self) -> Any:
         """The operator itself, as called."""
         return self.function(*self.args, **self.kwargs)
@@ -65,8 +73,7 @@ class Call:
         """The operator's value, with its inputs left as they are."""
         if not self.in_place:
             return self.run()
-        rest = {key: item for key, item in self.kwargs.items() if key not in ("input", "self")}
-        return self.function(self.input.detach().clone(), *self.args[1:], **rest)
+        return self.function(self.input.detach().clone(), *self.args[1:], **self.options)
 
 
 @functools.cache
@@ -98,6 +105,9 @@ class OperatorMode(TorchFunctionMode):
     ``handle(call)`` returns the operator's result. While it runs the mode is off, so that nothing it does is seen
     again. ``watch(call, result)``, when given, sees what came of it. With ``backward`` the check is also made before
     every operator of the backward pass, where one 3D convolution alone can take a second.
+
+    Handled operators are not checkpointed: a network that saves memory so would run the plain ones again for the
+    backward pass, and take what those keep for what ours had kept.
     """
 
     def __init__(
@@ -121,12 +131,22 @@ class OperatorMode(TorchFunctionMode):
             return func(*args, **kwargs)
         self._check()
         call = Call(func, args, kwargs)
-        result = func(*args, **kwargs) if self._handle is None else self._handle(call)
+        result = func(*args, **kwargs) if self._handle is None else self._handled(self._handle, call)
         if self._watch is not None:
             self._watch(call, result)
         if self._backward:
             self._check_before_backward_of(result)
         return result
+
+    def __enter__(self) -> Any:
+        self._hooks = _hooks()
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def _handled(self, handle: Callable[[Call], Any], call: Call) -> Any:
+        if _hooks() == self._hooks:
+            return handle(call)
+        with torch.autograd.graph.saved_tensors_hooks(*(self._hooks or (_same, _same))):
+            return handle(call)
 
     def _check_before_backward_of(self, result: Any) -> None:
         def poll(_gradients: Any) -> None:
@@ -135,6 +155,18 @@ class OperatorMode(TorchFunctionMode):
         for tensor in tensors_in(result):
             if tensor.grad_fn is not None:
                 tensor.grad_fn.register_prehook(poll)
+
+
+_top_hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", lambda _even_in_tracing: None)
+
+
+def _hooks() -> Any:
+    """The (pack, unpack) functions through which graphs now save tensors, None for none."""
+    return _top_hooks(True)
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def store(call: Call, result: Tensor) -> Tensor:

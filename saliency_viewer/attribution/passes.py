@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from saliency_viewer.attribution.chunks import is_out_of_memory
 from saliency_viewer.attribution.lean import Folds, LeanOperators, Observer
 from saliency_viewer.attribution.needs import RulePass
 from saliency_viewer.attribution.network_state import Inventory
@@ -22,6 +24,10 @@ from saliency_viewer.errors import UserError
 
 _VOLUMES = 5  # axes of a batch of them
 _SAME = 1e-4  # of the logits' range: a faster form of the network must give the same scores to this
+# Networks that take their maps apart as they lie in memory (x.view(len(x), -1)), and so need them in the usual order.
+_ORDERED: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +87,26 @@ class Passes:
     def logits(self, inputs: Tensor) -> Tensor:
         """(B, outputs) without any gradient, in the leaner form where there is one."""
         with torch.no_grad(), self.mode(self.lean):
-            return logits_of(self.network(fast_copy(inputs)), len(inputs))
+            return self.quick(lambda given: logits_of(self.network(given), len(inputs)), inputs)
+
+    def quick(self, run: Callable[[Tensor], Found], inputs: Tensor) -> Found:
+        """``run`` with a copy of ``inputs`` in the format in which two-dimensional networks are fastest.
+
+        A network that cannot take that gets the plain format, now and from now on; ``run`` is then called again.
+        """
+        if inputs.ndim == 4 and self.channels_last:
+            try:
+                return run(inputs.clone(memory_format=torch.channels_last))
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                _ORDERED.add(self.network)
+        return run(inputs.clone())
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether two-dimensional maps may lie in memory with their channels last."""
+        return self.network not in _ORDERED
 
     def ruled(self, inputs: Tensor, rows: Sequence[int], need: RulePass, bounds: tuple[Tensor, Tensor]) -> RuleResult:
         """A backward pass under a rule set; raises :class:`NotDefinedHere` where the rules have no meaning.
@@ -117,12 +142,22 @@ class Passes:
         score = self.score.value(self.score.select(logits, [0]))
         if not leaner:
             return Surveyed(score, logits, plain, plain)
-        self.lean = LeanOperators(observer.folds())
-        again, lean = self._measured(inputs, self.lean)
+        again, lean = self._lean_trial(inputs, observer.folds())
         scale = logits.amax() - logits.amin() if logits.shape[1] > 1 else logits.abs().amax()
         if not bool((again - logits).abs().amax() <= _SAME * scale):
             self.lean = None
         return Surveyed(score, logits, plain, lean)
+
+    def _lean_trial(self, inputs: Tensor, folds: Folds) -> tuple[Tensor, int]:
+        """(logits, bytes that the graph keeps) of the leaner form, which ``lean`` now is."""
+        self.lean = LeanOperators(folds, self.channels_last)
+        try:
+            return self._measured(inputs, self.lean)
+        except RuntimeError as error:
+            if is_out_of_memory(error) or not self.channels_last:
+                raise
+            _ORDERED.add(self.network)
+        return self._lean_trial(inputs, folds)
 
     def _measured(
         self,
@@ -150,10 +185,7 @@ class Passes:
     def refuse_scripts(self) -> None:
         """Raise :class:`NotDefinedHere` where operators cannot be seen."""
         if self.inventory.scripted:
-            raise NotDefinedHere(
-                "Backward rules cannot see inside a TorchScript network.",
-                "Load the original network with its state dict, or choose a gradient method.",
-            )
+            raise scripts_refused("Backward rules")
 
     def watch_layer(self, shape: torch.Size, recorded: bool = False, sparing: bool = False) -> LayerWatch:
         """A watch for the target layer of one pass of inputs of that shape.
@@ -173,7 +205,8 @@ class Passes:
 
     def _copy(self, inputs: Tensor) -> Tensor:
         """A copy for the network, which may overwrite its input in place; in the format that lean operators want."""
-        return inputs.clone() if self.lean is None else fast_copy(inputs)
+        last = self.lean is not None and inputs.ndim == 4 and self.channels_last
+        return inputs.clone(memory_format=torch.channels_last if last else torch.preserve_format)
 
 
 def single(inputs: Tensor) -> LeanOperators | None:
@@ -185,9 +218,12 @@ def single(inputs: Tensor) -> LeanOperators | None:
     return LeanOperators(Folds()) if inputs.ndim == _VOLUMES else None
 
 
-def fast_copy(inputs: Tensor) -> Tensor:
-    """A copy in the memory format in which two-dimensional networks are fastest; equal to the last digits."""
-    return inputs.clone(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs.clone()
+def scripts_refused(who: str) -> NotDefinedHere:
+    """The refusal of a network whose operators nobody sees."""
+    return NotDefinedHere(
+        f"{who} cannot see inside a TorchScript network.",
+        "Load the original network with its state dict, or choose a gradient method.",
+    )
 
 
 def leaf_and_copy(inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,7 +240,15 @@ def gradients(end: Tensor, inputs: list[Tensor], start: Tensor | None = None) ->
             "The network's output does not depend on its input in a way that can be differentiated.",
             "Check that its forward pass does not detach tensors or leave torch.",
         )
-    found = torch.autograd.grad(end, inputs, start, allow_unused=True)
+    try:
+        found = torch.autograd.grad(end, inputs, start, allow_unused=True)
+    except RuntimeError as error:
+        if "checkpoint" not in str(error).lower():
+            raise
+        raise UserError(
+            "The network uses reentrant activation checkpointing, which gives no gradient at the input.",
+            "Switch its checkpointing off; it saves memory in training only.",
+        ) from error
     return [torch.zeros_like(x) if g is None else g.detach() for x, g in zip(inputs, found, strict=True)]
 
 

@@ -137,6 +137,8 @@ class _Walker:
             sizes = slope.abs().masked_fill(~movable, torch.inf)
             chosen = movable & (sizes <= _low_quantile(sizes.flatten(), self._need.fraction))
             gain = float((farthest - self._at).abs()[chosen].sum())
+            if gain == 0:  # a gradient without finite values ranks nothing; the attribution below shows it
+                break
             share = min(1.0, excess / gain)
             moved = farthest if share == 1.0 else torch.lerp(self._at, farthest, share)
             self._at = torch.where(chosen, moved, self._at)

@@ -12,7 +12,7 @@ from torch import Tensor
 from saliency_viewer.attribution.head import HeadWatch
 from saliency_viewer.attribution.landmarks import Lost
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.attribution.passes import Passes, fast_copy, gradients, leaf_and_copy, single
+from saliency_viewer.attribution.passes import Passes, gradients, leaf_and_copy, scripts_refused, single
 from saliency_viewer.attribution.recording import NotReplayable
 from saliency_viewer.attribution.score import logits_of, output_of
 from saliency_viewer.attribution.target_layer import Found, LayerWatch
@@ -54,7 +54,7 @@ def at_point(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> Po
     """
     if wish.layer and not wish.gradient and not passes.inventory.scripted:
         try:
-            return _unless_lost(_layer_only, passes, inputs, rows, wish)
+            return passes.quick(lambda given: _unless_lost(_layer_only, passes, given, rows, wish), inputs)
         except NotReplayable:
             pass
     return _unless_lost(_with_graph, passes, inputs, rows, wish)
@@ -72,7 +72,7 @@ def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
     layers = passes.watch_layer_only(inputs.shape, recorded=True)
     heads = HeadWatch()
     with torch.no_grad(), layers.attached(passes.mode(watch=_watch(layers, heads if wish.head else None))):
-        returned = passes.network(fast_copy(inputs))
+        returned = passes.network(inputs.clone())
     raw = output_of(returned)
     logits = logits_of(returned, len(rows))
     score = passes.score.value(passes.score.select(logits, rows))
@@ -92,7 +92,8 @@ def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
 
 def _with_graph(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
     leaf, given = leaf_and_copy(inputs)
-    layers = passes.watch_layer_only(inputs.shape, recorded=False) if wish.layer else None
+    visible = not isinstance(passes.network, torch.jit.ScriptModule)
+    layers = passes.watch_layer_only(inputs.shape, recorded=False) if wish.layer and visible else None
     heads = HeadWatch() if wish.head else None
     with torch.enable_grad():
         if layers is None:
@@ -102,7 +103,7 @@ def _with_graph(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
             with layers.attached(passes.mode(single(inputs), _watch(layers, heads))):
                 logits = logits_of(passes.network(given), len(rows))
         score = passes.score.value(passes.score.select(logits, rows))
-    found, refused = _found(layers, score)
+    found, refused = _found(layers, score, passes.inventory.scripted and wish.layer)
     asked = [leaf] * wish.gradient + ([] if found is None else [found.tensor])
     slopes = gradients(score.sum(), asked) if asked else []
     gradient = slopes[0] if wish.gradient else None
@@ -123,13 +124,14 @@ def _watch(layers: LayerWatch, heads: HeadWatch | None) -> Any:
 
 
 # A refused layer or head must not cost the other methods the evidence of the same pass.
-def _found(layers: LayerWatch | None, score: Tensor) -> tuple[Found | None, UserError | None]:
+def _found(layers: LayerWatch | None, score: Tensor, scripted: bool) -> tuple[Found | None, UserError | None]:
+    unseen = scripts_refused("Class activation maps") if scripted else None
     if layers is None:
-        return None, None
+        return None, unseen
     try:
         return layers.find(score), None
     except UserError as error:
-        return None, error
+        return None, unseen or error
     finally:
         layers.forget()
 

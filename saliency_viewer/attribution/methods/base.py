@@ -20,7 +20,7 @@ class Capabilities:
 
     ``signed``: negative values mean evidence against the target. ``additive``: the map sums to a known
     number, so a residual is reported. ``needs_layer``: computed at a layer and upsampled.
-    ``one_sided``: the published form ends with a ReLU.
+    ``one_sided``: only positive values have a meaning, and the published form has no others.
     """
 
     signed: bool = True

@@ -71,6 +71,7 @@ class GradCAMElementWise(LibraryCAM):
     reference = "Pillai and Pirsiavash 2021; pytorch-grad-cam: GradCAMElementWise"
     summary = "HiResCAM's products, the positive ones only."
     library_class = "GradCAMElementWise"
+    capabilities = Capabilities(signed=False, needs_layer=True, one_sided=True)
 
 
 class FullGrad(Method):

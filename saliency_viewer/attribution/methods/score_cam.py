@@ -50,7 +50,8 @@ class ScoreCAM(Method):
 
         found = evidence.get(ChannelScores(parameters.clusters))
         scores = torch.where(found.defined, found.scores, -torch.inf)
-        weights = torch.softmax(scores, 1).nan_to_num()  # all channels flat: no evidence
+        # Where all channels are flat there is no evidence, and the softmax of nothing is no number.
+        weights = torch.softmax(scores, 1).masked_fill(~found.defined.any(1, keepdim=True), 0.0)
         channels = int(found.defined.sum(1).max())
         clustered = 0 < found.passes < channels
         note = f"{found.passes} clusters stand for {channels} channels" if clustered else ""

@@ -74,12 +74,12 @@ class Linear(Affine):
 
 
 def normalisation(call: Call) -> tuple[Tensor, Tensor] | None:
-    """(scale, shift) per channel of a batch_norm call in evaluation mode; None when it has no stored statistics."""
+    """(scale, shift) per channel of a batch_norm call; None when it does not use stored statistics."""
     # ``torch.batch_norm`` and exported programs give weight and bias first, ``functional.batch_norm`` the statistics.
     first, second = (1, 3) if call.function is functional.batch_norm else (3, 1)
     mean, variance = call.argument(first, "running_mean"), call.argument(first + 1, "running_var")
     weight, bias = call.argument(second, "weight"), call.argument(second + 1, "bias")
-    if mean is None or variance is None:
+    if mean is None or variance is None or call.argument(5, "training", False):
         return None
     scale = torch.rsqrt(variance + call.argument(7, "eps", 1e-5))
     if weight is not None:

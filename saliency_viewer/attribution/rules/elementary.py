@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -29,15 +27,11 @@ def average(call: Call) -> Tensor:
     def share(relevance: Tensor, inputs: Tensor) -> tuple[Tensor]:
         with torch.enable_grad():
             leaf = inputs.detach().requires_grad_()
-            again = call.function(leaf, *call.args[1:], **_without_input(call))
+            again = call.function(leaf, *call.args[1:], **call.options)
             (gradient,) = torch.autograd.grad(again, leaf, relevance / stabilised(again.detach()))
         return (inputs * gradient,)
 
     return store(call, shared(value, share, call.input))
-
-
-def _without_input(call: Call) -> dict[str, Any]:
-    return {key: item for key, item in call.kwargs.items() if key not in ("input", "self")}
 
 
 def total(call: Call) -> Tensor:

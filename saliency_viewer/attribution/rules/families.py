@@ -19,21 +19,9 @@ POOLING = frozenset(
 MOVING = POOLING | frozenset(
     {"cat", "stack", "flatten", "reshape", "view", "permute", "transpose", "t", "contiguous", "squeeze", "unsqueeze"}
     | {"chunk", "split", "tensor_split", "unbind", "getitem", "select", "narrow", "index_select", "expand", "flip"}
-    | {
-        "expand_as",
-        "movedim",
-        "moveaxis",
-        "swapaxes",
-        "unflatten",
-        "view_as",
-        "reshape_as",
-        "pad",
-        "clone",
-        "to",
-        "type",
-        "float",
-    }
-    | {"double", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "dropout", "dropout1d", "dropout2d", "roll"}
+    | {"expand_as", "repeat", "repeat_interleave", "tile", "movedim", "moveaxis", "swapaxes", "swapdims", "unflatten"}
+    | {"ravel", "view_as", "reshape_as", "pad", "clone", "to", "type", "type_as", "float", "cpu", "cuda", "roll"}
+    | {"double", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "dropout", "dropout1d", "dropout2d"}
     | {"dropout3d", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "requires_grad", "detach", "copy"}
 )
 AVERAGING = frozenset({"mean", "sum"} | {f"{kind}avg_pool{axes}d" for kind in ("", "adaptive_") for axes in "123"})

@@ -27,7 +27,7 @@ class Gated:
     """A product of a signal and a gate.
 
     An ``activation`` such as x * sigmoid(x) gets its gate from the very values it gates; a ``gate`` comes from
-    elsewhere and is the same at every position.
+    elsewhere and is broadcast: the same at every position, or for every channel.
     """
 
     kind: Literal["activation", "gate"]

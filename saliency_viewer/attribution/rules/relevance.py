@@ -123,6 +123,8 @@ class Relevance(RuleSet):
         return result
 
     def _product(self, call: Call) -> Tensor:
+        if call.name == "div" and on_tape(call.argument(1, "other")):
+            raise no_rule("a division by feature maps")
         if not (on_tape(call.input) and on_tape(call.argument(1, "other"))):
             return only_signal(call)
         gated = self.gates.split(call)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saliency_viewer.attribution.operators import Call, on_tape, tensors_in
+from saliency_viewer.attribution.rules.affine import normalisation
 from saliency_viewer.attribution.rules.base import RuleSet
 from saliency_viewer.attribution.rules.families import AVERAGING, CONVOLUTIONS, GATES, MOVING, POOLING, is_activation
 from saliency_viewer.attribution.rules.tape import fit, joined
@@ -127,6 +128,8 @@ class Rescale(RuleSet):
     def _linear(self, call: Call) -> Any:
         if call.name in _WEIGHTED and on_tape(call.argument(1, "weight")):
             raise _refusal("weights that are computed from the image")
+        if call.name == "batch_norm" and normalisation(call) is None:
+            raise _refusal("batch normalisation without stored statistics")
         return call.run()
 
     def _unknown(self, call: Call) -> Any:
@@ -164,8 +167,7 @@ def _elementwise(call: Call, before: tuple[Any, ...]) -> Tensor:
 
 def _applied(call: Call, inputs: Tensor) -> Tensor:
     """The operator on other inputs, which stay as they are."""
-    rest = {key: item for key, item in call.kwargs.items() if key not in ("input", "self")}
-    result: Tensor = call.function(inputs.clone() if call.in_place else inputs, *call.args[1:], **rest)
+    result: Tensor = call.function(inputs.clone() if call.in_place else inputs, *call.args[1:], **call.options)
     return result
 
 
