@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saliency_viewer.attribution.operators import Call
+
+TURNING = frozenset({"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"})
 _PREFIX = 8  # class, distillation and register tokens come before the patches, and are never many
 
 
@@ -29,18 +32,18 @@ class Form:
 
 
 class Forms:
-    """Learns from the operators of one pass what tells the forms apart."""
+    """Learns from the operators of one pass over inputs (N, C, *spatial) of a ``shape`` what tells the forms apart."""
 
-    def __init__(self, dimensions: int) -> None:
-        self._dimensions = dimensions
-        self._normalised: set[int] = set()
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.samples, self._dimensions = shape[0], len(shape)
+        self._widths: set[int] = set()
         self._last: set[tuple[int, ...]] = set()
         self._embedding: torch.Size | None = None
 
     @property
     def plain(self) -> bool:
         """Whether nothing was seen that tells forms apart: maps are channels first."""
-        return not self._normalised
+        return not self._widths and not self._last
 
     def convolution(self, result: Tensor) -> None:
         """A convolution gave that: the last one before tokens is the embedding of their patches."""
@@ -49,22 +52,41 @@ class Forms:
     def layer_norm(self, shape: Sequence[int], given: Sequence[int]) -> None:
         """A layer normalisation over the last axes ran on a ``given`` shape: its single axis is one of channels."""
         if len(shape) == 1:
-            self._normalised.add(int(shape[0]))
+            self._widths.add(int(shape[0]))
             self._last.add(tuple(given[1:]))
+
+    def linear(self, result: Tensor) -> None:
+        """A linear layer gave that: its last axis is one of channels."""
+        if result.ndim == self._dimensions:
+            self._last.add(tuple(result.shape[1:]))
+        elif result.ndim == 3:  # of tokens, which may become maps by a view
+            self._widths.add(result.shape[-1])
+
+    def turned(self, call: Call, result: Tensor) -> None:
+        """An operator exchanged axes: channels that were the second one may be the last one now."""
+        given = call.input
+        if not result.ndim == given.ndim == self._dimensions or tuple(given.shape[1:]) in self._last:
+            return
+        # Axes of unequal sizes tell where each of them goes, however the call names them.
+        axes = call.function(torch.empty([*range(2, 2 + given.ndim)], device="meta"), *call.args[1:], **call.options)
+        if axes.shape[-1] == 3:
+            self._last.add(tuple(result.shape[1:]))
 
     def of(self, tensor: Tensor) -> Form | None:
         """The form of feature maps with more than one position; None for anything else."""
+        if tensor.ndim == 0 or tensor.shape[0] != self.samples:
+            return None  # a weight, or the slices of a volume, which a network may take one by one
         if tensor.ndim == self._dimensions:
             return self._dense(tensor)
         if tensor.ndim != 3 or self._embedding is None or len(self._embedding) != self._dimensions:
             return None
         grid = tuple(self._embedding[2:])
         prefix = tensor.shape[1] - math.prod(grid)
-        tokens = 0 <= prefix <= _PREFIX and tensor.shape[2] in self._normalised
+        tokens = 0 <= prefix <= _PREFIX and tensor.shape[2] in self._widths
         return Form(prefix=prefix, grid=grid) if tokens else None
 
     def _dense(self, tensor: Tensor) -> Form | None:
-        last = tensor.ndim > 3 and (tuple(tensor.shape[1:]) in self._last or self._only_last(tensor.shape))
+        last = tuple(tensor.shape[1:]) in self._last or (tensor.ndim > 3 and self._only_last(tensor.shape))
         spatial = tensor.shape[1:-1] if last else tensor.shape[2:]
         # Pooled features (N, 1, 1, C), as ConvNeXt normalises them, are no map in either form.
         pooled = tensor.ndim > 3 and math.prod(tensor.shape[1:-1]) == 1
@@ -74,4 +96,4 @@ class Forms:
 
     def _only_last(self, shape: Sequence[int]) -> bool:
         """Whether the last axis could be one of channels, and the second could not."""
-        return shape[-1] in self._normalised and shape[1] not in self._normalised
+        return shape[-1] in self._widths and shape[1] not in self._widths

@@ -70,9 +70,9 @@ def _unless_lost(way: Way, passes: Passes, inputs: Tensor, rows: range, wish: Po
 
 def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
     layers = passes.watch_layer_only(inputs.shape, recorded=True)
-    heads = HeadWatch()
+    heads, given = HeadWatch(), inputs.clone()
     with torch.no_grad(), layers.attached(passes.mode(watch=_watch(layers, heads if wish.head else None))):
-        returned = passes.network(inputs.clone())
+        returned = passes.network(given)
     raw = output_of(returned)
     logits = logits_of(returned, len(rows))
     score = passes.score.value(passes.score.select(logits, rows))

@@ -6,16 +6,19 @@ second run of only the operators behind that layer, gives both for the price of 
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from saliency_viewer.attribution.operators import Call, tensors_in
 
 _REMEMBERED = 256  # operators; a classifier's last feature maps are hardly ever further from its end
 _SMALL = 8  # how many times a tensor is smaller than the largest one when it may belong to the network's end
+_OVERWRITING = frozenset({"copy", "fill", "zero"})
+_WEIGHT_STEPS = 4  # operators that make a weight from parameters
 _WRITING = frozenset({"setitem", "index_put", "copy", "set"})
 
 
@@ -101,6 +104,25 @@ class Recording:
                 yield from ((position, step, tensor) for tensor in found)
                 needed.update(id(tensor) for tensor in tensors_in([call.args, call.kwargs]))
 
+    def maker(self, tensor: Any, before: Step | None = None) -> Step | None:
+        """The latest step whose result a tensor is; None where it is not among the last operators.
+
+        With ``before``, the latest one that ran earlier: some operators return what they were given.
+        """
+        steps: Iterator[Step] = (step for _, step in self.reversed())
+        if before is not None:
+            steps = itertools.islice(itertools.dropwhile(lambda step: step is not before, steps), 1, None)
+        return next((step for step in steps if any(found is tensor for found in tensors_in(step[1]))), None)
+
+    def fixed(self, tensor: Tensor, before: Step | None = None, depth: int = _WEIGHT_STEPS) -> bool:
+        """Whether a tensor is a constant, or made of parameters alone in few operators, as normalised weights are."""
+        if isinstance(tensor, nn.Parameter):
+            return True
+        step = self.maker(tensor, before) if depth else None
+        if step is None:
+            return False
+        return all(self.fixed(one, step, depth - 1) for one in tensors_in([step[0].args, step[0].kwargs]))
+
     def after(self, position: int) -> Tail:
         """The operators behind that position."""
         return Tail(list(self._steps)[position + 1 :], self.number(position))
@@ -143,6 +165,8 @@ class Tail:
                     continue
             if "out" in call.kwargs or (_writes(call) and id(call.input) not in known):
                 raise NotReplayable
+            if call.name in _OVERWRITING and call.input._base is layer:
+                raise NotReplayable  # the layer was only made by this: what is given in its place would be lost
             args, kwargs = _exchanged(call.args, known), _exchanged(call.kwargs, known)
             again = call.function(*args, **kwargs)
             if call.name == "setitem":

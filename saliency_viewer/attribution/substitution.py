@@ -32,8 +32,9 @@ class Substitution:
             self._found = self._layers.find_recorded(self._end)
         except NotReplayable:
             self._found = self._through_graph(inputs)
-        ways = (self._replayed, self._exchanged)
-        self._again = next((way for way in ways if self._gives(way)), None)
+        self._again = self._replayed if self._gives(self._replayed) else None
+        if self._again is None and self._gives(self._exchanged) and self._matters(self._exchanged):
+            self._again = self._exchanged
         if self._again is None:
             raise _refusal()
         self.maps = self._found.form.maps(self._found.tensor.detach())
@@ -52,8 +53,9 @@ class Substitution:
         return self._passes.score.value(self._passes.score.select(self._again(changed), [self._row]))[0]
 
     def _run(self, inputs: Tensor) -> None:
+        given = inputs.clone()
         with self._layers.attached(self._passes.mode(watch=self._layers.watch)):
-            returned = self._passes.network(inputs.clone())
+            returned = self._passes.network(given)
         self._logits, self._end = logits_of(returned, 1).detach(), output_of(returned)
 
     def _through_graph(self, inputs: Tensor) -> Found:
@@ -74,6 +76,10 @@ class Substitution:
         except NotReplayable:
             return False
 
+    def _matters(self, way: Callable[[Tensor], Tensor]) -> bool:
+        """Whether other values give another output: a layer that is filled later would be overwritten."""
+        return not torch.equal(way(self._found.tensor.detach() + 1), self._logits)
+
     def _replayed(self, layer: Tensor) -> Tensor:
         with torch.no_grad(), self._passes.mode():
             return logits_of(self._found.replayed(layer, self._end), 1)
@@ -81,9 +87,10 @@ class Substitution:
     def _exchanged(self, layer: Tensor) -> Tensor:
         if self._found.tail is None:
             raise NotReplayable
+        given = self._inputs.clone()
         # The same hook again: of a named layer it is its copy, one more operator, that is exchanged.
         with torch.no_grad(), self._layers.attached(self._passes.mode(_Exchange(self._found.tail.maker, layer))):
-            return logits_of(self._passes.network(self._inputs.clone()), 1)
+            return logits_of(self._passes.network(given), 1)
 
 
 class _Exchange:

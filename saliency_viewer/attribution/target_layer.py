@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
+from saliency_viewer.attribution.attention import Attention
 from saliency_viewer.attribution.graph import NodesBehind
 from saliency_viewer.attribution.landmarks import Landmark, Lost, awake_after, recall, remember
-from saliency_viewer.attribution.layer_forms import Form, Forms
+from saliency_viewer.attribution.layer_forms import TURNING, Form, Forms
 from saliency_viewer.attribution.network_state import Inventory
 from saliency_viewer.attribution.operators import Call, tensors_in
 from saliency_viewer.attribution.recording import Module, NotReplayable, Recording, Step, Tail
-from saliency_viewer.attribution.rules.families import CONVOLUTIONS
+from saliency_viewer.attribution.rules.families import CONVOLUTIONS, RECURRENT
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
 
@@ -68,7 +69,8 @@ class LayerWatch:
         self._name = name
         self._recorded = recorded
         self._dimensions = len(shape)
-        self._forms = Forms(self._dimensions)
+        self._forms = Forms(shape)
+        self._attention = Attention()
         self._recording = Recording(recorded, self._dimensions if sparing else 0)
         self._names = inventory.names
         self._chosen = None if name is None else _module(network, inventory, name)
@@ -123,10 +125,15 @@ class LayerWatch:
     def watch(self, call: Call, result: Any) -> None:
         """See one operator's result."""
         name = call.name
+        self._attention.watch(call, result)
         if name == "layer_norm":
             self._forms.layer_norm(call.argument(1, "normalized_shape", ()), call.input.shape)
         elif name in CONVOLUTIONS:
             self._forms.convolution(result)
+        elif name == "linear":
+            self._forms.linear(result)
+        elif name in TURNING:
+            self._forms.turned(call, result)
         elif not self._recorded and isinstance(result, Tensor) and result.ndim != self._dimensions:
             return  # with a graph only maps need to be remembered, and hundreds of operators run
         self._recording.watch(call, result, self._latest_module)
@@ -154,12 +161,16 @@ class LayerWatch:
         reached = NodesBehind(score)
         tokens: list[Found] = []
         for position, step in self._recording.reversed():
+            if self._attention.at(step):
+                continue
             for tensor in tensors_in(step[1]):
                 found = self._candidate(step, tensor) if tensor.grad_fn in reached else None
                 if found is None:
                     continue
                 if found.form.grid is None:
-                    return position, _with_patch_gradient(tokens, score) if tokens else found
+                    if not tokens:
+                        return position, found
+                    continue  # behind tokens only attentions have tensors of that many axes
                 tokens.append(found)
                 if len(tokens) == _TOKEN_LAYERS or not found.form.prefix:
                     return position, _with_patch_gradient(tokens, score)
@@ -167,7 +178,7 @@ class LayerWatch:
 
     def _in_recording(self, end: Tensor) -> tuple[int, Found]:
         for position, step, tensor in self._recording.on_the_way_to(end):
-            found = self._candidate(step, tensor)
+            found = None if self._attention.at(step) or self._recording.fixed(tensor) else self._candidate(step, tensor)
             if found is not None and found.form.grid is not None:
                 break
             if found is not None:
@@ -211,7 +222,8 @@ class LayerWatch:
     def _candidate(self, step: Step, tensor: Tensor) -> Found | None:
         """A step's result as a layer; None for what is no feature map."""
         call, _, where = step
-        form = None if call.name == "pad" else self._forms.of(tensor)  # padding only surrounds maps seen before
+        # Padding only surrounds maps that were seen before, and a recurrent layer's sequences are none.
+        form = None if call.name == "pad" or call.name in RECURRENT else self._forms.of(tensor)
         if form is None or (form.grid is not None and call.name != "layer_norm"):
             return None
         label = where if isinstance(where, Module) else f"{where} → {call.name}" if where else call.name
@@ -222,13 +234,25 @@ class LayerWatch:
         return replace(found, tail=self._recording.behind(found.tensor))
 
     def _by_name(self, in_graph: bool = False) -> Found:
-        form = None if self._named is None else self._forms.of(self._named)
-        if self._named is None or form is None or (in_graph and not self._named.requires_grad):
+        if self._named is None:
             raise UserError(
-                f"The layer '{self._name}' gives no feature maps with more than one position.",
-                "Choose a convolution or activation layer before the pooling.",
+                f"The layer '{self._name}' did not run, or does not return a single tensor.",
+                "Choose a layer inside it, or another one that the prediction goes through.",
             )
-        return Found(self._named, str(self._name), form)
+        form = self._forms.of(self._named)
+        if form is not None and (self._named.requires_grad or not in_graph):
+            return Found(self._named, str(self._name), form)
+        samples, axes = len(self._named) if self._named.ndim else 0, self._dimensions - 2
+        if self._named.ndim == self._dimensions and samples != self._forms.samples:
+            raise UserError(
+                f"The layer '{self._name}' works on {samples} pieces where the network was given {self._forms.samples} "
+                "inputs: it takes them apart.",
+                "Choose a layer before or behind that part, or a method that works on the input.",
+            )
+        raise UserError(
+            f"The layer '{self._name}' gives no feature maps with more than one position along {axes} axes.",
+            "Choose a convolution or activation layer before the pooling.",
+        )
 
     def _ended(self, module: nn.Module, name: str, output: Any) -> Any:
         self._latest_module = name
@@ -277,6 +301,6 @@ def _with_patch_gradient(candidates: list[Found], score: Tensor) -> Found:
 
 def _no_layer() -> NotDefinedHere:
     return NotDefinedHere(
-        "This network has no feature maps with more than one position on the way to the score.",
+        "No feature maps with more than one position were found on the way to the score, in the axes of the input.",
         "Choose a method that works on the input, such as integrated gradients.",
     )

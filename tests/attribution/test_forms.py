@@ -263,7 +263,7 @@ def test_layers_that_are_no_maps_are_refused_by_name() -> None:
 
 
 def known(dimensions: int, *normalised: int, maps: tuple[int, ...] | None = None) -> Forms:
-    forms = Forms(dimensions)
+    forms = Forms((2,) * dimensions)
     for size in normalised:
         forms.layer_norm((size,), (2, 9, size))
     if maps is not None:
