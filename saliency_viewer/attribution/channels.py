@@ -106,7 +106,8 @@ def _owners(flat: NDArray[np.float64], clusters: int, seed: int) -> NDArray[np.i
     from saliency_viewer.runtime.seeds import generator
 
     shapes, owner = np.unique(flat, axis=0, return_inverse=True)
-    if len(shapes) <= clusters:  # k-means divides by zero when it is to find more clusters than there are shapes
+    # k-means divides by zero when it is to find more clusters than there are shapes, and refuses what is no number.
+    if len(shapes) <= clusters or not np.isfinite(flat).all():
         return np.ravel(owner)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "One of the clusters is empty")  # it is left out

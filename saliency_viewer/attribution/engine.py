@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from saliency_viewer.attribution.baselines import DEFAULT_BASELINE, make_baseline
 from saliency_viewer.attribution.gathering import Gathering
-from saliency_viewer.attribution.input_range import GIVEN_NOTE, given_range
+from saliency_viewer.attribution.input_range import given_note, given_range
 from saliency_viewer.attribution.methods import Method, method, method_parameters
 from saliency_viewer.attribution.needs import LayerEvidence, RulePass
 from saliency_viewer.attribution.network_state import Inventory, borrowed, full_precision, working_inputs
@@ -113,7 +113,8 @@ def _gathering(
     )
     gathering.baseline_name = "given" if isinstance(baseline, Tensor) else baseline or DEFAULT_BASELINE
     if input_range is not None:
-        gathering.input_range, gathering.range_note = given_range(input_range, inputs), GIVEN_NOTE
+        gathering.input_range = given_range(input_range, inputs)
+        gathering.range_note = given_note(gathering.input_range, inputs)
     return gathering
 
 

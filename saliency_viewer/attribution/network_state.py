@@ -67,6 +67,8 @@ def borrowed(inventory: Inventory) -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         for kind in ("cpu", *["cuda"] * bool(devices)):
             stack.enter_context(torch.autocast(kind, enabled=False))
+        if devices and any(isinstance(module, nn.RNNBase) for module in inventory.names):
+            stack.enter_context(torch.backends.cudnn.flags(enabled=False))  # its gradients are for training mode only
         yield
 
 

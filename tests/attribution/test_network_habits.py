@@ -229,3 +229,95 @@ def test_class_activation_maps_say_that_they_cannot_see_inside_torchscript(layer
 class Averaged(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3))
+
+
+class Canvas(nn.Module):
+    """Writes its image into a larger one of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(CHANNELS, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        canvas = x.new_zeros(len(x), CHANNELS, 20, 20)
+        canvas[:, :, : x.shape[2], : x.shape[3]] += x
+        return self.head(functional.relu(self.conv(canvas)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("key", ["lrp-epsilon-gamma-box", "lrp-epsilon-plus-flat"])
+def test_rules_at_the_image_leave_the_network_s_own_tensors_alone(key: str) -> None:
+    network, x = seeded(Canvas), inputs_for(2)
+    assert torch.equal(explain(network, x, key, 1)[key].score, network(x)[:, 1])
+
+
+class GatedInPlace(nn.Module):
+    """Multiplies and adds to its maps in place what it made of their mean."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+        self.conv, self.gate, self.head = nn.Conv2d(CHANNELS, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        maps = functional.relu(self.conv(x)) * 1.0
+        if self.in_place:
+            maps *= torch.sigmoid(self.gate(maps.mean((2, 3), keepdim=True)))
+            maps += self.gate(maps.mean((2, 3), keepdim=True))
+        else:
+            maps = maps * torch.sigmoid(self.gate(maps.mean((2, 3), keepdim=True)))
+            maps = maps + self.gate(maps.mean((2, 3), keepdim=True))
+        return self.head(maps.mean((2, 3)))
+
+
+@pytest.mark.parametrize("key", ["lrp-epsilon-plus", "excitation-backprop"])
+def test_relevance_of_a_mean_whose_maps_are_overwritten(key: str) -> None:
+    one, other = (
+        explain(seeded(lambda way=way: GatedInPlace(way)), inputs_for(2), key, 1)[key].signed for way in (True, False)
+    )
+    assert torch.allclose(one, other, atol=1e-5 * top(other))
+
+
+class GeneralisedMean(nn.Module):
+    """Pools by a power that is learnt, behind a transposed convolution and an interpolation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(CHANNELS, 4, 3), nn.ConvTranspose2d(4, 4, 2, 2)
+        self.power, self.head = nn.Parameter(torch.tensor([3.0])), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        maps = functional.interpolate(self.up(functional.relu(self.conv(x))), scale_factor=2, mode="bilinear")
+        return self.head(maps.clamp(min=1e-3).pow(self.power).mean((2, 3)).pow(1 / self.power))
+
+
+def test_contributions_pass_through_powers_and_enlargement() -> None:
+    found = explain(seeded(GeneralisedMean).double(), 10 * inputs_for(2).double(), "deep-lift", 1, baseline="zero")
+    assert top(found["deep-lift"].residual) < 1e-6
+
+
+class Unbatched(nn.Module):
+    """Runs on one image at a time, without the axis of the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(CHANNELS, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        rows = [functional.max_pool2d(functional.relu(self.conv(image)), 2).mean((1, 2)) for image in x]
+        return self.head(torch.stack(rows))
+
+
+def test_images_without_a_batch_axis_have_gradients_and_no_rules() -> None:
+    methods = ["gradient", "integrated-gradients", "guided-backprop", "lrp-epsilon-plus", "deep-lift"]
+    found = explain(seeded(Unbatched), inputs_for(2), methods, 1, skip_undefined=True)
+    assert set(found.undefined) == {"lrp-epsilon-plus", "deep-lift"}
+
+
+def test_a_range_that_the_image_leaves_is_said() -> None:
+    network, x = seeded(lambda: Checkpointed(False)), inputs_for(2)
+    key = "lrp-epsilon-gamma-box"
+    inside, outside = (explain(network, x, key, 1, input_range=wish)[key] for wish in ((-9.0, 9.0), (0.0, 1.0)))
+    assert not any("beyond" in note for note in inside.provenance.notes)
+    assert any("beyond" in note for note in outside.provenance.notes)
+    with pytest.raises(UserError, match="1 parts"):
+        explain(network, x, key, 1, input_range=(0.0,))

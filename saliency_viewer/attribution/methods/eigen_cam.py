@@ -34,10 +34,11 @@ class EigenCAM(Method):
         import torch
 
         activations = evidence.get(LayerEvidence()).activations
-        positions = over_space(activations).transpose(1, 2).double()
+        finite = activations.isfinite().flatten(1).all(1).reshape(-1, *[1] * (activations.ndim - 1))
+        positions = over_space(activations.where(finite, 0)).transpose(1, 2).double()
         centred = positions - positions.mean(1, keepdim=True)
         left, sizes, _ = torch.linalg.svd(centred, full_matrices=False)
         component = left[..., 0] * sizes[:, :1]
         agrees = (component * centred.mean(2)).sum(1, keepdim=True)
         oriented = torch.where(agrees < 0, -component, component).to(activations.dtype)
-        return Reduced(oriented.reshape(len(activations), 1, *activations.shape[2:]))
+        return Reduced(oriented.reshape(len(activations), 1, *activations.shape[2:]).where(finite, torch.nan))

@@ -28,6 +28,11 @@ class Convolution(Affine):
                 "Choose integrated gradients.",
             )
         weight, bias = call.argument(1, "weight"), call.argument(2, "bias")
+        if call.input.ndim != weight.ndim:
+            raise NotDefinedHere(
+                "Layer-wise relevance is not implemented for convolutions of images without a batch axis.",
+                "Choose integrated gradients.",
+            )
         return cls(weight=weight, bias=bias, nonnegative=nonnegative, geometry=geometry)
 
     def run(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from saliency_viewer.attribution.operators import Call, on_tape, store
+from saliency_viewer.attribution.operators import Call, on_tape
 from saliency_viewer.attribution.rules.gates import broadcasts
-from saliency_viewer.attribution.rules.tape import fit, identity, joined, shared, stabilised
+from saliency_viewer.attribution.rules.tape import fit, identity, joined, stabilised
 from saliency_viewer.attribution.undefined import NotDefinedHere
 
 _HINT = "Choose a gradient method such as integrated gradients."
@@ -22,16 +22,16 @@ def no_rule(what: str) -> NotDefinedHere:
 def average(call: Call) -> Tensor:
     """Norm rule: in proportion to each value's part of the average."""
     with torch.no_grad():
-        value = call.run_on_copy()
+        value, inputs = call.run_on_copy(), call.input.detach().clone()  # an average keeps nothing, as a sum
 
-    def share(relevance: Tensor, inputs: Tensor) -> tuple[Tensor]:
+    def share(relevance: Tensor) -> tuple[Tensor]:
         with torch.enable_grad():
             leaf = inputs.detach().requires_grad_()
             again = call.function(leaf, *call.args[1:], **call.options)
             (gradient,) = torch.autograd.grad(again, leaf, relevance / stabilised(again.detach()))
         return (inputs * gradient,)
 
-    return store(call, shared(value, share, call.input))
+    return joined(call, value, share, call.input)
 
 
 def total(call: Call) -> Tensor:

@@ -27,6 +27,8 @@ MOVING = POOLING | frozenset(
 AVERAGING = frozenset({"mean", "sum"} | {f"{kind}avg_pool{axes}d" for kind in ("", "adaptive_") for axes in "123"})
 SUMS = frozenset({"add", "sub", "rsub"})
 PRODUCTS = frozenset({"mul", "div", "neg"})
+# Whole layers in one operator, with their activations inside.
+RECURRENT = frozenset(f"{kind}{end}" for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu") for end in ("", "_cell"))
 CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d"})
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saliency_viewer.attribution.operators import Call, on_tape, store, tensors_in
 from saliency_viewer.attribution.rules.base import RuleSet
-from saliency_viewer.attribution.rules.families import clamps_at_zero, is_activation
+from saliency_viewer.attribution.rules.families import RECURRENT, clamps_at_zero, is_activation
 from saliency_viewer.attribution.rules.tape import RuleFunction, joined, rewrites
 from saliency_viewer.attribution.rules.unfollowed import Unfollowed
 from saliency_viewer.attribution.undefined import NotDefinedHere
@@ -53,6 +53,8 @@ class Guided(RuleSet):
             raise self._refusal("the product of two feature maps of equal shape")
         if self._masked(call):
             raise self._refusal("a mask that it computes from its feature maps")
+        if call.name in RECURRENT and any(map(on_tape, tensors_in([call.args, call.kwargs]))):
+            raise self._refusal(call.name)
         if not is_activation(call):
             return call.run()
         if not _is_rectifier(call):

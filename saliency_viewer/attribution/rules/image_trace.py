@@ -29,8 +29,8 @@ class ImageTrace(Tracker[Bounds]):
 
     def expected(self, call: Call) -> Bounds | None:
         """The result's bounds; None when it is no longer the image."""
-        if call.name not in _FOLLOWED:
-            return None
+        if call.name not in _FOLLOWED or (call.in_place and self.of(call.input) is None):
+            return None  # what is written into another tensor is no longer the image alone
         sources = [tensor for tensor in tensors_in([call.args, call.kwargs]) if on_tape(tensor)]
         known = [self.of(tensor) for tensor in sources]
         if not known or None in known or (call.name in _RESCALING and len(known) > 1):

@@ -28,8 +28,9 @@ _ELEMENTWISE = frozenset(
     {"exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "square", "abs", "erf", "sin", "cos", "reciprocal", "clamp"}
     | {"clamp_min", "clamp_max", "clip"}
 )
-_LINEAR = frozenset({"linear", "batch_norm", "add", "sub", "rsub", "neg"}) | AVERAGING | CONVOLUTIONS
-_WEIGHTED = CONVOLUTIONS | {"linear"}
+_TRANSPOSED = frozenset(f"conv_transpose{axes}d" for axes in "123")
+_WEIGHTED = CONVOLUTIONS | _TRANSPOSED | {"linear"}
+_LINEAR = _WEIGHTED | AVERAGING | {"batch_norm", "add", "sub", "rsub", "neg", "interpolate", "upsample"}
 _PRODUCTS = frozenset({"mul", "div"})
 _MAX_POOLS = {f"{kind}max_pool{axes}d" for kind in ("", "adaptive_") for axes in "123"}
 
@@ -43,7 +44,7 @@ def _kind(call: Call) -> str:
     if call.name in _PRODUCTS:
         return "product"
     if call.name == "pow":
-        return "elementwise" if not isinstance(call.argument(1, "exponent"), Tensor) else "unknown"
+        return "elementwise" if not on_tape(call.argument(1, "exponent")) else "unknown"
     return "linear" if call.name in _LINEAR or call.name in MOVING - POOLING else "unknown"
 
 
@@ -211,6 +212,8 @@ def _maximum(call: Call, before: tuple[Any, ...]) -> Any:
     inputs, (start,) = call.input, before
     if call.kwargs.get("return_indices") or call.name.endswith("_with_indices"):
         raise _refusal("max pooling that hands out its indices")
+    if inputs.ndim != 2 + int(call.name.partition("pool")[2][0]):
+        raise _refusal("max pooling of images without a batch axis")
     with torch.no_grad():
         value, winners = _pooled(call, inputs)
         value0, winners0 = _pooled(call, start)
