@@ -45,18 +45,14 @@ class Guided(RuleSet):
     def __init__(self) -> None:
         super().__init__()
         self._unfollowed = Unfollowed()
-        self.trackers = (self.gates, self._unfollowed)
 
     def handle(self, call: Call) -> Any:
         """Replace the backward of rectifiers; refuse activations for which the rule is not defined."""
-        if self._written_out(call):
-            raise self._refusal("the product of two feature maps of equal shape")
-        if self._masked(call):
-            raise self._refusal("a mask that it computes from its feature maps")
-        if call.name in RECURRENT and any(map(on_tape, tensors_in([call.args, call.kwargs]))):
-            raise self._refusal(call.name)
+        self._refuse_hidden(call)
         if not is_activation(call):
-            return call.run()
+            result = call.run()
+            self._unfollowed.see(call, result)
+            return result
         if not _is_rectifier(call):
             raise self._refusal(call.name)
         self.intercepted += 1
@@ -82,6 +78,15 @@ class Guided(RuleSet):
             value, derivative = _value_and_derivative(call, inputs.detach())
         return store(call, _GuidedRectifier.apply(inputs, [value], derivative))
 
+    def _refuse_hidden(self, call: Call) -> None:
+        """Raise where an activation hides in an operator that is none."""
+        if self._written_out(call):
+            raise self._refusal("the product of two feature maps of equal shape")
+        if self._masked(call):
+            raise self._refusal("a mask that it computes from its feature maps")
+        if call.name in RECURRENT and any(map(on_tape, tensors_in([call.args, call.kwargs]))):
+            raise self._refusal(call.name)
+
     def _written_out(self, call: Call) -> bool:
         """Whether a product is, or may be, an activation such as x * sigmoid(x), not a gate."""
         first, second = call.input, call.argument(1, "other")
@@ -101,11 +106,11 @@ class Guided(RuleSet):
         if call.name == "mul":
             first, second = call.input, call.argument(1, "other")
             maps, mask = (first, second) if on_tape(first) else (second, first)
-            return self._unfollowed.masks(mask) and on_tape(maps) and mask.ndim > 2 and bool(maps.shape == mask.shape)
+            return mask in self._unfollowed and on_tape(maps) and mask.ndim > 2 and bool(maps.shape == mask.shape)
         if call.name not in _MASKING or call.input.ndim <= 2:  # scores may be scaled by what they are
             return False
         given = list(tensors_in([call.args, call.kwargs]))
-        return any(map(on_tape, given)) and any(map(self._unfollowed.masks, given))
+        return any(map(on_tape, given)) and any(tensor in self._unfollowed for tensor in given)
 
     def _refusal(self, what: str) -> NotDefinedHere:
         return NotDefinedHere(

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from saliency_viewer.attribution.operators import Call, on_tape, tensors_in
-from saliency_viewer.attribution.rules.facts import Tracker
 
 # They take a tensor's form only, not its values.
 _FRESH = frozenset(
@@ -19,15 +19,18 @@ _FRESH = frozenset(
 )
 
 
-class Unfollowed(Tracker[bool]):
-    """Knows which tensors depend on the image, on the tape or off it."""
+class Unfollowed:
+    """Knows which tensors that are not on the tape depend on the image; in-place operators do not make it forget."""
 
-    def expected(self, call: Call) -> bool | None:
-        """True for what is made of the image's values."""
-        if call.name in _FRESH:
-            return None
-        return any(on_tape(tensor) or self.of(tensor) for tensor in tensors_in([call.args, call.kwargs])) or None
+    def __init__(self) -> None:
+        self._known: Any = WeakTensorKeyDictionary()
 
-    def masks(self, tensor: Any) -> bool:
-        """Whether a tensor is such a value."""
-        return isinstance(tensor, Tensor) and not on_tape(tensor) and bool(self.of(tensor))
+    def __contains__(self, tensor: Any) -> bool:
+        return isinstance(tensor, Tensor) and tensor in self._known
+
+    def see(self, call: Call, result: Any) -> None:
+        """One operator ran."""
+        if on_tape(result) or not isinstance(result, Tensor) or call.name in _FRESH:
+            return
+        if any(on_tape(tensor) or tensor in self for tensor in tensors_in([call.args, call.kwargs])):
+            self._known[result] = True
