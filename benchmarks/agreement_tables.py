@@ -20,7 +20,7 @@ small sums of large contributions, and their rectifiers work near zero.
 ## Agreement
 
 The largest difference from the peer's map, as a part of the map's largest value. A letter says why the peer is no
-measure there. Methods without a row have no peer for these networks; the tests hold them to closed forms and slow loops.
+measure there. Methods without a row have no peer for these networks; tests hold them to closed forms and slow loops.
 """
 _VALIDITY = """
 ## Validity
