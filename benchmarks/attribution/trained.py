@@ -146,7 +146,7 @@ def _train(network: nn.Module) -> None:
     made = make_samples(recipe, 1_000_000)
     samples = Samples(made.inputs.expand(-1, 3, -1, -1).contiguous(), made.labels)
     train(
-        network, samples, TrainingPlan(epochs=14, batch_size=16, learning_rate=2e-3), lambda x, r: jitter(recipe, x, r)
+        network, samples, TrainingPlan(epochs=20, batch_size=16, learning_rate=1e-3), lambda x, r: jitter(recipe, x, r)
     )
 
 
