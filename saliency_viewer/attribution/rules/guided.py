@@ -19,6 +19,7 @@ _CLAMPED_AFTER = frozenset({"relu", "relu6", "hardtanh"})
 _PUBLISHED = frozenset({"relu", "clamp", "clamp_min", "clip"})  # under any of its names
 _RECTIFIERS = _CLAMPED_AFTER | {"leaky_relu"}
 _MASKING = frozenset({"masked_fill", "masked_scatter", "setitem", "index_put"})
+_SUSPECT = _MASKING | RECURRENT | {"mul"}
 # Autograd's names of elementwise operators from which networks write activations by hand.
 _HAND_WRITTEN = ("Maximum", "Minimum", "Where", "Exp", "Expm1", "Log", "Log1P", "Erf", "Abs", "Pow", "Sin", "Sqrt")
 
@@ -48,7 +49,8 @@ class Guided(RuleSet):
 
     def handle(self, call: Call) -> Any:
         """Replace the backward of rectifiers; refuse activations for which the rule is not defined."""
-        self._refuse_hidden(call)
+        if call.name in _SUSPECT:
+            self._refuse_hidden(call)
         if not is_activation(call):
             result = call.run()
             self._unfollowed.see(call, result)
