@@ -182,6 +182,7 @@ def _finished(found: Method, parameters: Any, evidence: Any, gathering: Gatherin
             reduced.approximation,
             one_sided,
             gathering.generalisation(found.needs(parameters)),
+            answered=all_finite(evidence.score),
         ),
     )
     return Result(

@@ -37,6 +37,7 @@ class Forms:
     def __init__(self, shape: Sequence[int]) -> None:
         self.samples, self._dimensions = shape[0], len(shape)
         self._widths: set[int] = set()
+        self._first: set[tuple[int, ...]] = set()  # shapes of maps that are known to have their channels first, or last
         self._last: set[tuple[int, ...]] = set()
         self._embedding: torch.Size | None = None
 
@@ -48,6 +49,7 @@ class Forms:
     def convolution(self, result: Tensor) -> None:
         """A convolution gave that: the last one before tokens is the embedding of their patches."""
         self._embedding = result.shape
+        self._first.add(tuple(result.shape[1:]))
 
     def layer_norm(self, shape: Sequence[int], given: Sequence[int]) -> None:
         """A layer normalisation over the last axes ran on a ``given`` shape: its single axis is one of channels."""
@@ -86,7 +88,8 @@ class Forms:
         return Form(prefix=prefix, grid=grid) if tokens else None
 
     def _dense(self, tensor: Tensor) -> Form | None:
-        last = tuple(tensor.shape[1:]) in self._last or (tensor.ndim > 3 and self._only_last(tensor.shape))
+        sides = tuple(tensor.shape[1:])
+        last = sides in self._last or (tensor.ndim > 3 and sides not in self._first and self._only_last(tensor.shape))
         spatial = tensor.shape[1:-1] if last else tensor.shape[2:]
         # Pooled features (N, 1, 1, C), as ConvNeXt normalises them, are no map in either form.
         pooled = tensor.ndim > 3 and math.prod(tensor.shape[1:-1]) == 1

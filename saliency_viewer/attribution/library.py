@@ -84,7 +84,9 @@ def _library_run(wrapped: _Scored, run: Gathering, row: int, census: BiasCensus)
     with torch.enable_grad(), FullGrad(wrapped, []) as method, run.passes.mode():
         # The library pairs biases in the order of definition with gradients in the order in which layers ran.
         method.bias_data = [method.get_bias_data(layer).cpu().numpy() for layer in census.in_order(method)]
-        return method(run.inputs[row : row + 1].clone(), [lambda output: output[0]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            return method(run.inputs[row : row + 1].clone(), [lambda output: output[0]])
 
 
 class _Scored(nn.Module):

@@ -46,7 +46,7 @@ class Findings:
 
     ``counts``: activations (intercepted, executed). ``standard_error`` (N,): mean over the map's positions.
     ``approximation``: what of the published form was not computed. ``generalised``: how a rule was extended to
-    operators that its paper does not treat, which is no doubt but must be said.
+    operators that its paper does not treat, which is no doubt but must be said. ``answered``: the score is a number.
     """
 
     residual: Residual | None = None
@@ -55,6 +55,7 @@ class Findings:
     approximation: str = ""
     one_sided: bool = False
     generalised: str = ""
+    answered: bool = True
 
 
 def judge(values: Tensor, found: Findings) -> Validity:
@@ -62,6 +63,8 @@ def judge(values: Tensor, found: Findings) -> Validity:
     intercepted, executed = found.counts if found.counts is not None else (None, None)
     if not all_finite(values):
         return Validity("failed", "the map has values that are not finite", intercepted, executed)
+    if not found.answered:
+        return Validity("failed", "the network's score for this image is not finite", intercepted, executed)
     if intercepted != executed:
         text = f"the rule reached {intercepted} of {executed} activations"
         return Validity("failed", text, intercepted, executed)

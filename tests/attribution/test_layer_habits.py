@@ -133,6 +133,21 @@ def test_channels_that_became_the_last_axis_are_channels(name: str) -> None:
         assert found.layer_values.shape == (2, *[size - reach for size in x.shape[2:]])
 
 
+def test_maps_as_wide_as_tokens_are_long_keep_their_channels() -> None:
+    """Sixteen columns, six channels, and tokens of sixteen values behind."""
+
+    def tokens(net: Any, x: Tensor) -> Tensor:
+        maps = functional.relu(net.conv(x))
+        return net.head(net.mix(maps.flatten(2).transpose(1, 2)).mean(1))
+
+    network, x = seeded(
+        lambda: Wired(tokens, conv=nn.Conv2d(2, 6, 3, padding=1), mix=nn.Linear(6, 16), head=nn.Linear(16, 3)),
+        1, 2, 12, 16,
+    )  # fmt: skip
+    for layer in (None, "conv"):
+        assert explain(network, x, "grad-cam", 1, layer=layer)["grad-cam"].layer_values.shape == (1, 12, 16)
+
+
 @pytest.mark.parametrize("samples", [1, 3])
 def test_a_weight_that_is_computed_is_no_layer(samples: int) -> None:
     def make() -> nn.Module:

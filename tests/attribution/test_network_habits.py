@@ -204,12 +204,12 @@ def test_relevance_does_not_pass_through_a_division_by_maps() -> None:
     assert "division" in str(found.undefined["lrp-epsilon-plus"])
 
 
-@pytest.mark.parametrize("key", ["guided-ig", "score-cam", "eigen-grad-cam"])
-def test_answers_that_are_no_numbers_never_look_like_no_evidence(key: str) -> None:
+def test_answers_that_are_no_numbers_never_look_like_a_map() -> None:
     conv = seeded(lambda: nn.Conv2d(CHANNELS, 3, 3))
     network = nn.Sequential(conv, nn.ReLU(), Endless())
-    found = explain(network, inputs_for(2, 1), key, 0, parameters={key: FEW.get(key, {})})[key]
-    assert found.validity.badge == "failed"
+    found = explain(network, inputs_for(2, 1), IDS, 0, parameters=FEW, skip_undefined=True)
+    assert len(found) > len(IDS) // 2
+    assert {key for key, result in found.items() if result.validity.badge != "failed"} == set()
 
 
 class Endless(nn.Module):
