@@ -1,5 +1,6 @@
 """The things the program talks about, as frozen dataclasses: no files, no torch, no Qt."""
 
+from saliency_viewer.domain.display import Window
 from saliency_viewer.domain.label_table import LabelTable, label_map
 from saliency_viewer.domain.maps import AttributionMap, Provenance, Validity
 from saliency_viewer.domain.model_card import ExplainSpec, InputSpec, ModelCard, OutputSpec
@@ -10,9 +11,9 @@ from saliency_viewer.domain.prediction import Prediction
 from saliency_viewer.domain.regions import REGION_COLOURS, Region, RegionSet, regions_from_labels
 from saliency_viewer.domain.result import AnalysisResult, MethodFailure
 from saliency_viewer.domain.statistics import OUTSIDE_REGIONS, STATISTIC_COLUMNS, WHOLE_IMAGE, StatisticRow
-from saliency_viewer.domain.study import Identity, Series, Study, Unreadable
+from saliency_viewer.domain.study import Grid, Identity, Series, Study, Unreadable
 from saliency_viewer.domain.target import ScoreTarget
-from saliency_viewer.domain.volume import Volume, Window
+from saliency_viewer.domain.volume import Volume
 
 __all__ = [
     "OUTSIDE_REGIONS",
@@ -24,6 +25,7 @@ __all__ = [
     "AnalysisResult",
     "AttributionMap",
     "ExplainSpec",
+    "Grid",
     "Identity",
     "ImageReference",
     "InputSpec",

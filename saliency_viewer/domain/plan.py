@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from saliency_viewer.domain.study import Grid
 
 DEFAULT_THREADS = 2
 DEFAULT_BATCH_SIZE = 7  # near the knee on a CPU: more gains little and costs memory in proportion
@@ -12,10 +14,14 @@ DEFAULT_BATCH_SIZE = 7  # near the knee on a CPU: more gains little and costs me
 
 @dataclass(frozen=True)
 class ImageReference:
-    """Where an image is: the path that was opened, and the series in it (UID, number, or None for the largest)."""
+    """Where an image is: the path that was opened, and the series in it (UID, number, or None for the largest).
+
+    ``grid`` is "stored" or "regular" (see :class:`Series`), empty for the series' usual one.
+    """
 
     path: str = field(repr=False)  # paths can hold names
     series: str | None = None
+    grid: Grid | Literal[""] = ""
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from saliency_viewer.domain.volume import Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
 
 Loader = Callable[[RunContext], Volume]
+# How planes become a volume. "stored": as the files hold them, one slice each. "regular": resampled onto a grid with
+# one distance between slices and right angles between axes.
+Grid = Literal["stored", "regular"]
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the study is of. Kept in memory for ``--identify`` only; its repr says nothing."""
+    """Who the study is of. Kept in memory for ``--identify`` only; its repr says nothing.
+
+    ``others`` are further texts that name people or the visit: other IDs, accession number, physicians, dates.
+    """
 
     patient_name: str = field(default="", repr=False)
     patient_id: str = field(default="", repr=False)
     birth_date: str = field(default="", repr=False)
     study_date: str = field(default="", repr=False)
+    others: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,11 @@ class Series:
     """One series, described from its headers; :meth:`load` reads the pixels.
 
     ``spacing_mm`` is (slice, row, column) or None without calibration; ``number`` is the series' own
-    number in the file or its position (from 1) in the study; ``slices`` counts stored images.
+    number in the file or its position (from 1) in the study; ``slices`` counts stored images. ``group`` tells
+    patients and studies apart ("patient 1, study 2"), empty when everything belongs together.
+
+    ``loader`` gives the usual grid, the first of ``grids``; ``other_loader`` the second one of a series whose slices
+    are tilted or unevenly spaced.
     """
 
     uid: str
@@ -52,10 +64,20 @@ class Series:
     body_part: str = ""
     view: str = ""
     warnings: tuple[str, ...] = ()
+    study_uid: str = field(default="", repr=False)
+    group: str = ""
+    identity: Identity = field(default_factory=Identity, repr=False)
+    grids: tuple[Grid, ...] = ("stored",)
+    other_loader: Loader | None = field(default=None, repr=False)
 
-    def load(self, context: RunContext | None = None) -> Volume:
-        """Read and decode the pixels. Raises :class:`UserError` when they cannot be decoded."""
-        return self.loader(context or RunContext())
+    def load(self, context: RunContext | None = None, grid: Grid | None = None) -> Volume:
+        """Read and decode the pixels, on the usual grid or on another one of ``grids``.
+
+        A grid that the series does not offer is the usual one: slices that are regular as stored have no other.
+        Raises :class:`UserError` when the pixels cannot be decoded.
+        """
+        other = self.other_loader if grid in self.grids[1:] else None
+        return (other or self.loader)(context or RunContext())
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +89,11 @@ class Study:
     uid: str = ""
     identity: Identity = field(default_factory=Identity, repr=False)
     unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Everybody whom the series are of, each once."""
+        return tuple(dict.fromkeys((self.identity, *(series.identity for series in self.series))))
 
     def choose(self, wanted: str | int | None = None) -> Series:
         """The series with that UID or number; without a wish, the one with the most pixels.

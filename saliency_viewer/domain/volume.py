@@ -8,15 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency_viewer.domain.display import Window
 from saliency_viewer.spatial import Geometry
-
-
-@dataclass(frozen=True)
-class Window:
-    """A display window in modality units: ``centre`` and ``width`` as in DICOM's VOI LINEAR function."""
-
-    centre: float
-    width: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +28,13 @@ class Volume:
         (slice, row, column, 3) uint8 for colour images, else None.
     window:
         The window that the file asks for, else None (then percentiles of the image serve).
+    windows:
+        All windows and tables that the file offers, ``window`` first.
+    padding:
+        Smallest and largest value that fills what was not imaged, both inclusive; it counts for no percentile and is
+        drawn black. None when the file names none.
+    overlays:
+        (slice, row, column) booleans: graphics that the file draws over the image, None when there are none.
     value_range:
         Smallest and largest value the encoding can represent, e.g. (0, 4095); None when unknown.
     units:
@@ -50,6 +50,9 @@ class Volume:
     body_part: str = ""
     view: str = ""
     window: Window | None = None
+    windows: tuple[Window, ...] = ()
+    padding: tuple[float, float] | None = None
+    overlays: NDArray[np.bool_] | None = None
     value_range: tuple[float, float] | None = None
     colour: NDArray[np.uint8] | None = None
     series_uid: str = ""
@@ -68,5 +71,8 @@ class Volume:
         # A strided sample is enough for a percentile and keeps a 400-slice CT instant.
         sample = self.array.reshape(-1)[:: max(1, self.array.size // 500_000)].astype(np.float64)
         sample = sample[np.isfinite(sample)]
+        if self.padding is not None:
+            imaged = sample[(sample < self.padding[0]) | (sample > self.padding[1])]
+            sample = imaged if imaged.size else sample
         low, high = np.percentile(sample, [0.5, 99.5]) if sample.size else (0.0, 1.0)
         return Window(float(low + high) / 2, max(float(high - low), 1e-6))

@@ -11,12 +11,7 @@ from saliency_viewer.domain import Window
 
 
 def to_grey(slice2d: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
-    """Grey levels 0..255 of modality values of any shape.
-
-    Integers follow DICOM's LINEAR function (PS3.3 C.11.2.1.2.1). Floating values, and widths below the
-    1 that LINEAR needs, follow LINEAR_EXACT (C.11.2.1.3.2): its half-unit shift is meant for integers
-    and would cut off most of an image whose values lie in 0..1. NaN becomes black.
-    """
+    """Grey levels 0..255 of modality values of any shape, by the window's function. NaN becomes black."""
     values = np.asarray(slice2d)
     if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
         native = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -34,9 +29,14 @@ def _table(dtype: str, window: Window) -> NDArray[np.uint8]:
 
 
 def _windowed(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
-    whole = values.dtype.kind in "iu" and window.width >= 1.0
-    centre, width = (window.centre - 0.5, window.width - 1.0) if whole else (window.centre, window.width)
     numbers = _as_floats(values)
+    if window.function == "TABLE" and window.table:
+        return _looked_up(numbers, window)
+    if window.function == "SIGMOID":
+        return _sigmoid(numbers, window)
+    # Widths below the 1 that LINEAR needs can only be meant exactly.
+    halved = window.function == "LINEAR" and window.width >= 1.0
+    centre, width = (window.centre - 0.5, window.width - 1.0) if halved else (window.centre, window.width)
     if width <= 0.0:  # a threshold; the standard puts the value at the edge itself below
         return np.where(numbers > centre, 255, 0).astype(np.uint8)
     scale = 255.0 / width
@@ -45,6 +45,19 @@ def _windowed(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
     np.clip(grey, 0.0, 255.0, out=grey)
     np.copyto(grey, 0.0, where=np.isnan(grey))
     return grey.astype(np.uint8)
+
+
+def _looked_up(numbers: NDArray[np.floating], window: Window) -> NDArray[np.uint8]:
+    table = np.frombuffer(window.table, dtype=np.uint8)
+    place = (numbers - (window.centre - window.width / 2)) * (len(table) / window.width)
+    index = np.clip(np.nan_to_num(np.floor(place), nan=0.0), 0, len(table) - 1).astype(np.intp)
+    return np.asarray(np.where(np.isnan(numbers), np.uint8(0), table[index]))
+
+
+def _sigmoid(numbers: NDArray[np.floating], window: Window) -> NDArray[np.uint8]:
+    """1 / (1 + exp(-4 (x - c) / w)), PS3.3 C.11.2.1.3.1; the tanh form cannot overflow."""
+    grey = 127.5 * (1.0 + np.tanh(2.0 * (numbers - window.centre) / window.width))
+    return np.asarray(np.rint(np.nan_to_num(grey, nan=0.0)), dtype=np.uint8)
 
 
 def _as_floats(values: NDArray[np.generic]) -> NDArray[np.floating]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -26,12 +26,15 @@ class Geometry:
         magnification makes larger than the patient; ``none``: one unit is one pixel.
     oriented:
         False when nothing is known about which side is which (a PNG); no letters are drawn then.
+    frame_of_reference:
+        DICOM's UID of the coordinate system, empty when unknown. Grids of two different ones cannot be compared.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     calibration: Calibration = "patient"
     oriented: bool = True
+    frame_of_reference: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)

@@ -15,16 +15,50 @@ def pydicom_grey(values, window, function):
     header.WindowCenter, header.WindowWidth, header.VOILUTFunction = window.centre, window.width, function
     header.PhotometricInterpretation, header.BitsStored, header.PixelRepresentation = "MONOCHROME2", 16, 1
     low, high = -32768.0, 32767.0
-    return (apply_windowing(values, header) - low) / (high - low) * 255
+    with np.errstate(over="ignore"):
+        return (apply_windowing(values, header) - low) / (high - low) * 255
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.int32])
-@pytest.mark.parametrize("window", [Window(40, 400), Window(40.5, 1), Window(100, 2), Window(-600.25, 1500.5)])
-def test_integers_follow_the_linear_function_as_pydicom_computes_it(dtype, window):
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("place", [(40, 400), (40.5, 1), (100, 2), (-600.25, 1500.5)])
+def test_values_follow_the_functions_as_pydicom_computes_them(dtype, place, function):
     info = np.iinfo(dtype)
     values = np.linspace(max(info.min, -3000), min(info.max, 3000), 997).astype(dtype)
-    expected = pydicom_grey(values.astype(np.int32), window, "LINEAR")
-    assert np.abs(to_grey(values, window) - expected).max() <= 0.5 + 1e-3
+    window = Window(*place, function=function)
+    expected = pydicom_grey(values.astype(np.int32), window, function)
+    assert np.abs(to_grey(values, window) - expected).max() <= 0.5 + 1e-2
+    assert np.abs(to_grey(values.astype(np.float32), window) - expected).max() <= 0.5 + 1e-2
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID", "TABLE"])
+def test_a_mirrored_window_shows_mirrored_values_with_black_and_white_exchanged(function):
+    table = bytes(np.sort(np.random.default_rng(0).integers(0, 256, 300)).astype(np.uint8))
+    window = Window(100 + 150 - 0.5, 300, function, table=table if function == "TABLE" else b"")
+    values = np.arange(4096, dtype=np.uint16)
+    twin = to_grey(4095 - values, window.mirrored(4095)).astype(int)
+    assert np.abs(255 - twin - to_grey(values, window)).max() <= (0 if function == "TABLE" else 1)
+    assert window.mirrored(4095).mirrored(4095) == window
+
+
+def test_a_table_gives_each_value_its_entry_and_the_ends_beyond():
+    window = Window(100 + 2 - 0.5, 4, "TABLE", table=bytes([0, 200, 100, 255]))
+    assert to_grey(np.array([-5, 100, 101, 102, 103, 4000], dtype=np.int16), window).tolist() == [
+        0,
+        0,
+        200,
+        100,
+        255,
+        255,
+    ]
+    assert to_grey(np.array([100.4, 100.6, np.nan], dtype=np.float32), window).tolist() == [0, 200, 0]
+
+
+def test_what_was_not_imaged_counts_for_no_percentile():
+    array = np.concatenate([np.full(500, -2000), np.linspace(0, 100, 500)]).astype(np.int16).reshape(1, 10, 100)
+    volume = Volume(array, Geometry.from_spacing((1, 10, 100)), padding=(-2000.0, -2000.0))
+    window = volume.default_window()
+    assert window.centre - window.width / 2 >= 0
 
 
 @pytest.mark.parametrize("window", [Window(0.5, 1.0), Window(0.2, 0.01), Window(40, 400)])
