@@ -26,6 +26,9 @@ class Geometry:
         magnification makes larger than the patient; ``none``: one unit is one pixel.
     oriented:
         False when nothing is known about which side is which (a PNG); no letters are drawn then.
+    through_space:
+        False when slices are pictures in time or of unknown places: the distance along the first axis is no length,
+        and there are no volumes.
     frame_of_reference:
         DICOM's UID of the coordinate system, empty when unknown. Grids of two different ones cannot be compared.
     """
@@ -34,6 +37,7 @@ class Geometry:
     affine: NDArray[np.float64]
     calibration: Calibration = "patient"
     oriented: bool = True
+    through_space: bool = True
     frame_of_reference: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
