@@ -58,11 +58,12 @@ class Wanted:
 
     ``names`` maps tags, written as element x 65536 + group so that four little-endian bytes are one number, to
     keywords, and those of sequences that decide about pixels or places to an empty text; ``codes`` maps keywords to
-    the value representation of the standard.
+    the value representation of the standard, ``raw_codes`` to the same as bytes.
     """
 
     names: dict[int, str]
     codes: dict[str, str]
+    raw_codes: dict[str, bytes]
 
 
 def swapped(tag: int) -> int:
@@ -88,7 +89,8 @@ def wanted() -> Wanted:
     for creator, _ in _CREATORS.values():
         names[swapped(creator)] = f"Creator{creator:08X}"
     names |= {swapped(tag): "" for tag in map(tag_for_keyword, _SEQUENCES.split()) if tag is not None}
-    return Wanted(names, codes)
+    raw = {name: codes.get(name, "").encode() for name in names.values()}
+    return Wanted(names, codes, raw)
 
 
 @cache

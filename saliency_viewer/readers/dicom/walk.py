@@ -79,12 +79,21 @@ class PixelElement:
 class QuickHeader:
     """Values of one header by keyword, converted when asked for, as a pydicom dataset gives them."""
 
-    __slots__ = ("_utf8", "_values", "file_meta", "pixels")
+    __slots__ = ("_codes", "_utf8", "_values", "pixels")
 
-    def __init__(self, values: dict[str, tuple[str, bytes]], pixels: PixelElement | None) -> None:
-        self._values, self.pixels = values, pixels
-        self._utf8 = values.get("SpecificCharacterSet", ("", b""))[1].strip(b" \0") == b"ISO_IR 192"
-        self.file_meta = self
+    def __init__(self, values: dict[str, bytes], codes: dict[str, str], pixels: PixelElement | None) -> None:
+        # Bytes only: such dictionaries cost the garbage collector nothing, and there are thousands of them.
+        self._values, self._codes, self.pixels = values, codes, pixels
+        self._utf8 = values.get("SpecificCharacterSet", b"").strip(b" \0") == b"ISO_IR 192"
+
+    @property
+    def file_meta(self) -> QuickHeader:
+        """The meta group's values stand with the others."""
+        return self
+
+    def _code(self, keyword: str) -> str:
+        """The value representation: the file's where it differs from the standard's."""
+        return self._codes.get(keyword) or wanted().codes.get(keyword, "UN")
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self._values
@@ -92,19 +101,17 @@ class QuickHeader:
     def get(self, keyword: str, default: Any = None) -> Any:
         """The value: a text, a number, a tuple of them, or bytes; ``default`` when absent or empty."""
         found = self._values.get(keyword)
-        if found is None or not found[1]:
-            return default
-        return converted(found[0], found[1], self._utf8)
+        return converted(self._code(keyword), found, self._utf8) if found else default
 
     def text(self, keyword: str) -> str:
         """The value as one text, several joined by backslashes; empty when absent."""
         found = self._values.get(keyword)
-        return "" if found is None else text_of(found[0], found[1], self._utf8)
+        return text_of(self._code(keyword), found, self._utf8) if found else ""
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """The value's numbers, empty when one of them is none."""
         found = self._values.get(keyword)
-        return () if found is None else numbers_of(found[0], found[1])
+        return numbers_of(self._code(keyword), found) if found else ()
 
 
 class _UnusualError(Exception):
@@ -129,12 +136,20 @@ def _known(name: str) -> str:
     return name
 
 
+def _long(buffer: bytes, place: int, code: bytes) -> tuple[int, int]:
+    """Start and length of a value whose length takes four bytes."""
+    if code not in _LONG_CODES:
+        raise _UnusualError
+    return place + 12, _LONG(buffer, place + 8)[0]
+
+
 class _Walk:
     def __init__(self, descriptor: int, table: Wanted) -> None:
         self._descriptor, self._table = descriptor, table
         self._size = os.fstat(descriptor).st_size
         self._bytes = _read(descriptor, _FIRST)
-        self._values: dict[str, tuple[str, bytes]] = {}
+        self._values: dict[str, bytes] = {}
+        self._codes: dict[str, str] = {}
 
     def header(self) -> QuickHeader | None:
         """Meta group, then data set, up to the pixels."""
@@ -144,9 +159,9 @@ class _Walk:
         if syntax in _LEFT_TO_PYDICOM or not syntax:
             return None
         pixels = self._implicit(place) if syntax == _IMPLICIT_UID else self._explicit(place)
-        if self._values.get("SpecificCharacterSet", ("", b""))[1].strip(b" \0") not in _PLAIN_TEXTS:
+        if self._values.get("SpecificCharacterSet", b"").strip(b" \0") not in _PLAIN_TEXTS:
             return None
-        return QuickHeader(self._values, pixels)
+        return QuickHeader(self._values, self._codes, pixels)
 
     def _need(self, stop: int) -> bytes:
         """The file's beginning, at least its first ``stop`` bytes."""
@@ -174,27 +189,23 @@ class _Walk:
                 raise _UnusualError
             if tag in names:
                 value = self._bytes[place:stop]
-                self._values[_known(names[tag])] = (code.decode(), value)
+                self._values[_known(names[tag])] = value
                 if tag == _TRANSFER_SYNTAX:
                     syntax = value.rstrip(b"\0 ")
             place = stop
 
     def _explicit(self, place: int) -> PixelElement:
         # One flat loop over local names: it runs for every element of every file of a folder.
-        names, values = self._table.names, self._values
+        names, expected, values = self._table.names, self._table.raw_codes, self._values
         buffer, size = self._bytes, len(self._bytes)
         while True:
             if place + 12 > size:
                 buffer = self._need(place + 12)
                 size = len(buffer)
             tag, code, length = _EXPLICIT(buffer, place)
-            if code in _SHORT_CODES:
-                start = place + 8
-            elif code in _LONG_CODES:
-                length = _LONG(buffer, place + 8)[0]
-                start = place + 12
-            else:
-                raise _UnusualError
+            start = place + 8
+            if code not in _SHORT_CODES:
+                start, length = _long(buffer, place, code)
             if tag & 0xFFFF >= _LAST_GROUPS and not tag & 1:  # private groups are odd
                 return self._last(tag, start, length, code.decode())
             if length == _UNDEFINED:
@@ -208,10 +219,13 @@ class _Walk:
                 if place > size:
                     buffer = self._need(place)
                     size = len(buffer)
-                values[_known(names[tag])] = (code.decode(), buffer[start:place])
+                keyword = names[tag]
+                values[keyword] = buffer[start:place]
+                if code != expected[keyword]:
+                    self._codes[_known(keyword)] = code.decode()
 
     def _implicit(self, place: int) -> PixelElement:
-        names, codes, values = self._table.names, self._table.codes, self._values
+        names, values = self._table.names, self._values
         buffer, size = self._bytes, len(self._bytes)
         while True:
             if place + 8 > size:
@@ -234,8 +248,7 @@ class _Walk:
                 if place > size:
                     buffer = self._need(place)
                     size = len(buffer)
-                keyword = _known(names[tag])
-                values[keyword] = (codes.get(keyword, "UN"), buffer[start:place])
+                values[_known(names[tag])] = buffer[start:place]
 
     def _behind_sequence(self, start: int) -> int:
         """The place behind a sequence of undefined length.
