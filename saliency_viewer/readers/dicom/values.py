@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -47,7 +48,7 @@ def joined_text(value: Any) -> str:
     """A header's value as one text: several values joined by backslashes, padding removed, empty for bytes."""
     if value is None or isinstance(value, bytes):
         return ""
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    if isinstance(value, str) or not isinstance(value, Sequence):  # a person's name is no sequence, though it iterates
         return str(value).strip(" \0")
     return "\\".join(str(item).strip(" \0") for item in value)
 
@@ -56,7 +57,7 @@ def finite_numbers(value: Any) -> tuple[float, ...]:
     """A header's value as numbers; empty when it is empty, or one of them is no finite number."""
     if value is None or isinstance(value, bytes) or value == "":
         return ()
-    items = (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else value
+    items = (value,) if isinstance(value, str) or not isinstance(value, Sequence) else value
     try:
         found = tuple(float(item) for item in items)
     except (TypeError, ValueError, OverflowError):

@@ -221,7 +221,8 @@ class _Walk:
                     size = len(buffer)
                 keyword = names[tag]
                 values[keyword] = buffer[start:place]
-                if code != expected[keyword]:
+                # Unknown values of known elements are those of the standard (PS3.5 6.2.2 note 3).
+                if code != expected[keyword] and code != b"UN":
                     self._codes[_known(keyword)] = code.decode()
 
     def _implicit(self, place: int) -> PixelElement:
