@@ -137,7 +137,6 @@ def test_each_enhanced_frame_has_its_own_scale(shared_data: Path, tmp_path: Path
 
 def test_both_decoders_agree_where_both_can_read(shared_data: Path) -> None:
     import pydicom
-
     from pydicom.encaps import get_frame
 
     from saliency_viewer.readers.dicom.gdcm_codec import gdcm_picture
