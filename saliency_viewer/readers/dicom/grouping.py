@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from saliency_viewer.domain import Series
@@ -13,21 +13,40 @@ from saliency_viewer.readers.dicom.scan import Entry
 
 # Pictures of these kinds stand alone unless they say where they lie.
 _ALONE = (*PROJECTIONS, "US", "IVUS", "OCT", "OPT", "OP", "ES", "GM", "SM", "DG", "SC")
-_KINDS = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PixelSpacing", "BitsAllocated")
+_KINDS = (
+    "SeriesNumber",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PixelSpacing",
+    "BitsAllocated",
+)
 
 
-def grouped(entries: list[Entry]) -> list[list[Entry]]:
-    """Files of one series that can be one volume or several of one size, copies left out."""
-    found: dict[tuple[str, ...], list[Entry]] = {}
-    seen: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+@dataclass(eq=False)
+class FileGroup:
+    """Files of one series that can be one volume or several of one size; ``copies`` of them were left out."""
+
+    entries: list[Entry] = field(default_factory=list)
+    copies: int = 0
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, entry: Entry) -> None:
+        """Take a file, unless it is the same image again, as when a medium was copied into a folder twice."""
+        mark = text(entry.header, "SOPInstanceUID"), text(entry.header, "ImagePositionPatient")
+        if mark[0] and mark in self._seen:
+            self.copies += 1
+            return
+        self._seen.add(mark)
+        self.entries.append(entry)
+
+
+def grouped(entries: list[Entry]) -> list[FileGroup]:
+    """Files by series and kind of image."""
+    found: dict[tuple[str, ...], FileGroup] = {}
     for entry in entries:
-        key = _key(entry)
-        mark = (text(entry.header, "SOPInstanceUID"), text(entry.header, "ImagePositionPatient"))
-        known = seen.setdefault(key, set())
-        if mark[0] and mark in known:
-            continue  # the same image twice, as when a medium was copied into a folder again
-        known.add(mark)
-        found.setdefault(key, []).append(entry)
+        found.setdefault(_key(entry), FileGroup()).add(entry)
     return list(found.values())
 
 
@@ -56,8 +75,8 @@ def labelled(series: list[Series], headers: list[Any]) -> list[Series]:
         by_uid.setdefault(one.uid, []).append(k)
     result = list(series)
     for members in by_uid.values():
-        if len(members) < 2 or any(" · " in series[k].description for k in members):
-            continue
+        if len(members) < 2 or len({id(headers[k]) for k in members}) < len(members):
+            continue  # alone, or stacks of one set of files, which have their labels
         for place, k in enumerate(sorted(members, key=lambda k: numbers(headers[k], "InstanceNumber")), start=1):
             words = _view(headers[k]) or f"image {place} of {len(members)}"
             result[k] = replace(series[k], description=" · ".join(filter(None, (series[k].description, words))))

@@ -93,14 +93,14 @@ def _load(stack: Stack, header: Any, context: RunContext) -> tuple[Volume, Stack
 
 def _fill(filling: Filling, sources: list[Source], broken: dict[str, UserError], context: RunContext) -> None:
     """Read plain files directly and leave the others to the decoders; what cannot be read joins ``broken``."""
-    plain = [source for source in sources if is_plain(source.header, source.form)]
-    others = [source for source in sources if not is_plain(source.header, source.form)]
+    plain = [source for source in sources if is_plain(source)]
+    others = [source for source in sources if not is_plain(source)]
     total = max(1, sum(len(source.slots) for source in sources))
     done = 0
     for source in plain:
         wanted = [0] if source.mosaic is not None else list(source.slots)
         try:
-            for index, plane in zip(wanted, planes(source.path, source.header, source.form, wanted), strict=True):
+            for index, plane in zip(wanted, planes(source, wanted), strict=True):
                 filling.put(source, index, plane)
         except UserError as error:
             broken[source.path] = error

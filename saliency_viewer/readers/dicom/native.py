@@ -10,42 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.dicom.forms import PixelForm
 from saliency_viewer.readers.dicom.header import transfer_syntax
 from saliency_viewer.readers.dicom.payload import EXPLICIT, IMPLICIT
-from saliency_viewer.readers.dicom.walk import QuickHeader
+from saliency_viewer.readers.dicom.sources import Source
 
 _SIZES = (8, 16)
 
 
-def is_plain(header: Any, form: PixelForm) -> bool:
+def is_plain(source: Source) -> bool:
     """Whether every picture of the file is a block of whole little-endian grey numbers at a known place."""
+    form, payload = source.form, source.payload
     return (
-        isinstance(header, QuickHeader)
-        and header.pixels is not None
-        and header.pixels.length is not None
-        and transfer_syntax(header) in (IMPLICIT, EXPLICIT)
+        payload is not None
+        and payload.pieces is None
+        and transfer_syntax(source.header) in (IMPLICIT, EXPLICIT)
         and form.samples == 1
         and form.allocated in _SIZES
-        and header.pixels.length >= int(form.plane_bytes) * form.frames
-        # Eight-bit pixels that a writer declared as words are swapped in pairs only in big-endian files.
         and not form.coloured
+        and payload.size >= int(form.plane_bytes) * form.frames
     )
 
 
-def planes(path: str, header: QuickHeader, form: PixelForm, indices: list[int]) -> Iterator[NDArray[Any]]:
+def planes(source: Source, indices: list[int]) -> Iterator[NDArray[Any]]:
     """The pictures with these numbers, (row, column), bits as stored; each is valid until the next is asked for.
 
     Raises :class:`UserError` when the file ends too early.
     """
-    if header.pixels is None:
-        raise ValueError("a header without pixels")
+    form, payload = source.form, source.payload
+    if payload is None:
+        raise ValueError("a file without pixels")
     plane = np.empty((form.rows, form.columns), dtype=form.dtype)
     size = plane.nbytes
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         for index in indices:
-            os.lseek(descriptor, header.pixels.start + index * size, os.SEEK_SET)
+            os.lseek(descriptor, payload.start + index * size, os.SEEK_SET)
             _fill(descriptor, memoryview(plane.data).cast("B"))
             yield plane
     finally:

@@ -32,8 +32,9 @@ _ALLOCATED = (1, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class Payload:
-    """The pixel element of a file: bytes that are there, and, when compressed, how many pieces."""
+    """The pixel element of a file: where it starts, the bytes that are there, and, when compressed, how many pieces."""
 
+    start: int
     size: int
     pieces: int | None
     complete: bool
@@ -60,7 +61,7 @@ def measure(stream: BinaryIO, dataset: Any, file_size: int) -> PixelElement | No
 def payload_of(stream: BinaryIO, pixels: PixelElement) -> Payload:
     """What is there of the pixel element; of compressed pixels the pieces are counted by their heads."""
     if pixels.length is not None:
-        return Payload(min(pixels.length, pixels.file_size - pixels.start), None, True)
+        return Payload(pixels.start, min(pixels.length, pixels.file_size - pixels.start), None, True)
     return _pieces(stream, pixels.start, pixels.file_size)
 
 
@@ -72,14 +73,14 @@ def _pieces(stream: BinaryIO, start: int, file_size: int) -> Payload:
         head = stream.read(8)
         if len(head) < 8:
             # Some writers leave the closing mark out; whole pieces to the very end are still whole.
-            return Payload(file_size - start, max(count, 0), place == file_size and count > 0)
+            return Payload(start, file_size - start, max(count, 0), place == file_size and count > 0)
         group, element, length = struct.unpack("<HHI", head)
         if (group, element) != _ITEM:
-            return Payload(place - start, max(count, 0), (group, element) == _DELIMITER)
+            return Payload(start, place - start, max(count, 0), (group, element) == _DELIMITER)
         count += 1
         place += 8 + length
         if place > file_size:
-            return Payload(file_size - start, max(count, 0), False)
+            return Payload(start, file_size - start, max(count, 0), False)
 
 
 def mend_frames(dataset: Any, size: int) -> None:

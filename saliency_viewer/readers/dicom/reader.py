@@ -78,13 +78,13 @@ def _series(entries: list[Entry], root: Path, unreadable: list[Unreadable]) -> t
     headers: list[Any] = []
     for group in grouped(entries):
         try:
-            described = series_of(group)
+            described = series_of(group.entries, group.copies)
         except Exception as error:  # headers that no rule foresaw must not keep the other series from opening
             reason = f"The header's numbers make no image ({type(error).__name__})."
-            unreadable += [Unreadable(entry.path.relative_to(root).as_posix(), reason) for entry in group]
+            unreadable += [Unreadable(entry.path.relative_to(root).as_posix(), reason) for entry in group.entries]
             continue
         series += described
-        headers += [group[0].header] * len(described)
+        headers += [group.entries[0].header] * len(described)
     return numbered(with_groups(labelled(series, headers)))
 
 

@@ -17,8 +17,8 @@ from saliency_viewer.readers.dicom.stacking import Stack, build_stack
 from saliency_viewer.spatial import RegularGrid, orientation_name
 
 
-def series_of(group: list[Entry]) -> list[Series]:
-    """The stacks in files of one series, described; usually one."""
+def series_of(group: list[Entry], copies: int = 0) -> list[Series]:
+    """The stacks in files of one series, described; usually one. ``copies`` of the files were left out."""
     header = group[0].header
     rows, columns = _plane_size(header)
     frames = [frame for entry in group for frame in frames_of(entry.header, str(entry.path))]
@@ -33,6 +33,9 @@ def series_of(group: list[Entry]) -> list[Series]:
         if len(part.frames) < most and orientation_of(part) == orientation_of(parts[0]):
             short = f"incomplete stack: it has {len(part.frames)} slices, another one of the series {most}."
             stack = replace(stack, warnings=(short, *stack.warnings))
+        if copies:
+            twice = f"duplicate slice: {copies} files are copies of other ones of the series and are left out."
+            stack = replace(stack, warnings=(*stack.warnings, twice))
         found.append(_series(stack, own, words))
     return found
 

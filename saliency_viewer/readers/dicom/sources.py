@@ -22,7 +22,7 @@ from saliency_viewer.readers.dicom.header import items
 from saliency_viewer.readers.dicom.mosaic import Mosaic, mosaic_of
 from saliency_viewer.readers.dicom.opening import open_header
 from saliency_viewer.readers.dicom.overlays import Overlay, overlays_of
-from saliency_viewer.readers.dicom.payload import complaint
+from saliency_viewer.readers.dicom.payload import Payload, complaint
 from saliency_viewer.readers.dicom.stacking import Stack
 from saliency_viewer.readers.dicom.voi import windows_of
 from saliency_viewer.readers.dicom.walk import walk
@@ -38,6 +38,7 @@ class Source:
     path: str
     header: Any
     form: PixelForm
+    payload: Payload | None = None
     slots: dict[int, int] = field(default_factory=dict)
 
     @cached_property
@@ -135,4 +136,4 @@ def _open(path: str) -> Source:
         ) from error
     if reason:
         raise UserError(f"A DICOM file of the series cannot be used. {reason}", "Copy it again from its source.")
-    return Source(path, header, PixelForm.of(header))
+    return Source(path, header, PixelForm.of(header), payload)
