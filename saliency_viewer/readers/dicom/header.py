@@ -85,9 +85,9 @@ def private(dataset: Any, name: str) -> Any:
     tag, creator_tag, creator = private_value_name(name)
     if isinstance(dataset, QuickHeader):
         said = dataset.text(f"Creator{creator_tag:08X}")
-        return dataset.get(name) if said == creator else None
+        return dataset.get(name) if said.upper() == creator else None
     try:
-        if joined_text(dataset[creator_tag].value) != creator:
+        if joined_text(dataset[creator_tag].value).upper() != creator:
             return None
         return dataset[tag].value
     except Exception:  # absent, or not convertible
