@@ -5,9 +5,10 @@ READERS is asked in order; the first that accepts a path opens it. Libraries are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from saliency_viewer.domain import Study
+from saliency_viewer.domain import Series, Study
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.archive import ArchiveReader
 from saliency_viewer.readers.base import Reader
@@ -31,16 +32,21 @@ READERS: tuple[Reader, ...] = (
 )
 
 
-def open_study(path: str | Path, context: RunContext | None = None) -> Study:
+def open_study(
+    path: str | Path, context: RunContext | None = None, found: Callable[[Series], None] | None = None
+) -> Study:
     """Everything at ``path``: a DICOM folder, file, DICOMDIR or zip, a NIfTI, NRRD, MHA or raster image.
 
-    Series are described from headers; pixels are read by ``series.load()``. Raises :class:`UserError` when
+    Series are described from headers; pixels are read by ``series.load()``. ``found`` hears the first image of a DICOM
+    folder, as a series of one slice, while the other files are still read. Raises :class:`UserError` when
     the path does not exist, may not be read, or holds no image that can be used.
     """
     place = Path(path).expanduser()
     _require_readable(place)
     for reader in READERS:
         if reader.accepts(place):
+            if isinstance(reader, DicomReader):
+                return reader.open(place, context or RunContext(), found)
             return reader.open(place, context or RunContext())
     if place.is_dir():
         raise UserError("The folder holds no image.", "Choose a folder with DICOM, NIfTI or raster images.")

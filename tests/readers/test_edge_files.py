@@ -26,7 +26,7 @@ _REFUSED = {
     "pydicom/JPEG2000-embedded-sequence-delimiter.dcm": "another size than its header",
     "pydicom-data/emri_small_jpeg_2k_lossless_too_short.dcm": "",
     "pydicom/meta_missing_tsyntax.dcm": "damaged or no DICOM",  # two elements, no image
-    "pydicom/no_meta.dcm": "no known image format",  # a stray byte before the first element
+    "pydicom/no_meta.dcm": "damaged or no DICOM",  # a stray byte before the first element
     "pydicom/reportsi.dcm": "kind SR",
     "pydicom/rtplan.dcm": "kind RTPLAN",
     "pydicom/rtstruct.dcm": "kind RTSTRUCT",

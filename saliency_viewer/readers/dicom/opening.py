@@ -52,13 +52,9 @@ def _by_pydicom(path: Path) -> tuple[Any, Payload | None]:
     import pydicom
 
     with quietly(), path.open("rb") as stream:
-        stream_or_start: BinaryIO = stream
-        if _is_deflated(stream):
-            stream_or_start = _inflated_start(stream)
-        dataset = pydicom.dcmread(
-            stream_or_start, stop_before_pixels=True, force=True, specific_tags=list(kept_by_pydicom())
-        )
-        deflated = transfer_syntax(dataset) == DEFLATED or stream_or_start is not stream
+        source = _inflated_start(stream) if _is_deflated(stream) else stream
+        dataset = pydicom.dcmread(source, stop_before_pixels=True, force=True, specific_tags=list(kept_by_pydicom()))
+        deflated = transfer_syntax(dataset) == DEFLATED or source is not stream
         mend_syntax(dataset)
         pixels = None if deflated else measure(stream, dataset, path.stat().st_size)
         payload = None if pixels is None else payload_of(stream, pixels)

@@ -16,6 +16,7 @@ from saliency_viewer.readers.dicom.scan import (
     is_media_directory,
     is_other,
     looks_like_dicom,
+    may_be_dicom,
     scan,
 )
 from saliency_viewer.readers.dicom.series import series_of
@@ -30,9 +31,9 @@ class DicomReader:
     name = "DICOM"
 
     def accepts(self, path: Path) -> bool:
-        """A file that starts like DICOM, or a folder with such a file somewhere below."""
+        """A file that starts like DICOM or is named so, or a folder with a file of such a start somewhere below."""
         if path.is_file():
-            return looks_like_dicom(path)
+            return may_be_dicom(path)
         return any(looks_like_dicom(item) for item in files_below(path))
 
     def open(self, path: Path, context: RunContext, found: FirstImage | None = None) -> Study:

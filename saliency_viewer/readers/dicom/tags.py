@@ -88,6 +88,7 @@ def wanted() -> Wanted:
         names[swapped(tag)] = name
     for creator, _ in _CREATORS.values():
         names[swapped(creator)] = f"Creator{creator:08X}"
+        codes[f"Creator{creator:08X}"] = "LO"
     names |= {swapped(tag): "" for tag in map(tag_for_keyword, _SEQUENCES.split()) if tag is not None}
     raw = {name: codes.get(name, "").encode() for name in names.values()}
     return Wanted(names, codes, raw)
