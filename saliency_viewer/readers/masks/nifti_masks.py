@@ -47,7 +47,7 @@ class NiftiMaskReader:
         table = _table(header)
         if table is None or values.dtype.kind not in "iu":
             return regions_of_values(values, grid)
-        return table.regions(np.asarray(values, dtype=np.int64), grid)
+        return table.regions(np.asarray(values), grid)
 
 
 def _grid(header: Any) -> Geometry:

@@ -193,11 +193,17 @@ def _image_planes(image: Geometry, normal: NDArray[np.float64]) -> NDArray[np.fl
 def _unplaced(groups: list[Any], shared: Any, size: tuple[int, int], image: Geometry) -> FrameGrid:
     """Frames of radiographs and films: the referenced frame says which picture is meant (PS3.3 C.7.6.16.2.6)."""
     slices = []
+    count = image.shape[0]
     for group in groups:
         derived = _macro(group, shared, "DerivationImage")
         source = functional(derived, None, "SourceImageSequence")
-        slices.append((max(1, int(number(source, "ReferencedFrameNumber", 1) or 1)) - 1,))
-    count = image.shape[0]
+        picture = number(source, "ReferencedFrameNumber")
+        if picture is None and count > 1:
+            raise UserError(
+                "The segmentation does not say which of the image's slices it marks.",
+                "Choose a segmentation that says where its frames lie, or convert it to a label map.",
+            )
+        slices.append((max(1, int(picture or 1)) - 1,))
     if max(max(one) for one in slices) >= count:
         raise UserError(
             "The segmentation refers to pictures that the image does not have.", "Choose the file of this image."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import pydicom
 import pytest
 from mask_files import FRAME, ct_series, grid, rotation, saved, segmentation
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEG2000MCLossless,
     RLELossless,
 )
 
@@ -198,6 +201,40 @@ def test_a_segmentation_of_a_radiograph_is_matched_by_its_shape(tmp_path: Path) 
     np.testing.assert_array_equal(regions.mask("liver"), blobs(8, 1)[:1, ..., 0])
     with pytest.raises(UserError, match="another shape"):
         load_regions(path, Geometry.from_spacing((1, 13, 11)))
+
+
+def test_frames_of_a_film_are_matched_by_their_numbers(tmp_path: Path) -> None:
+    masks = blobs(12, 1)[:2]
+    dataset = segmentation(ct_series(grid((2, 11, 13))), masks.astype(np.uint8))
+    del dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    # highdicom starts at the top, so the second mask comes first.
+    for number, group in zip((2, 4), dataset.PerFrameFunctionalGroupsSequence, strict=True):
+        del group.PlanePositionSequence
+        group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber = number
+    film = Geometry.from_spacing((5, 11, 13))
+    found = load_regions(saved(dataset, tmp_path / "seg"), film).mask("liver")
+    np.testing.assert_array_equal(found[[3, 1]], masks[..., 0])
+    assert found.sum() == masks.sum()
+    with pytest.raises(UserError, match="pictures that the image does not have"):
+        load_regions(tmp_path / "seg", Geometry.from_spacing((3, 11, 13)))
+    del dataset.PerFrameFunctionalGroupsSequence[1].DerivationImageSequence
+    with pytest.raises(UserError, match="which of the image's slices"):
+        load_regions(saved(dataset, tmp_path / "unsaid"), film)
+
+
+def test_frames_deflated_one_by_one_are_read(tmp_path: Path) -> None:
+    image, masks = grid(SHAPE), blobs(13, 1)
+    dataset = segmentation(ct_series(image), masks.astype(np.uint8))
+    packed = []
+    for k in (4, 3, 1, 0):  # highdicom starts at the top
+        packer = zlib.compressobj(wbits=-15)
+        packed.append(packer.compress(np.packbits(masks[k], bitorder="little").tobytes()) + packer.flush())
+    dataset.file_meta.TransferSyntaxUID = JPEG2000MCLossless  # pydicom writes no syntax that it does not know
+    dataset.PixelData = encapsulate(packed)
+    dataset["PixelData"].is_undefined_length = True
+    path = saved(dataset, tmp_path / "seg")
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.4.92", b"1.2.840.10008.1.2.8.1\0"))
+    np.testing.assert_array_equal(load_regions(path, image).mask("liver"), masks[..., 0])
 
 
 def test_what_cannot_be_shown_is_refused_with_the_reason(tmp_path: Path) -> None:

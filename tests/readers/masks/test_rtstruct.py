@@ -142,3 +142,13 @@ def test_absurd_structures_cost_neither_time_nor_memory(tmp_path: Path) -> None:
     regions = load_regions(saved(structure_set({"far": [far], "high": high, "good": [good]}), tmp_path / "rt"), IMAGE)
     assert regions.names == ("good",)
     assert any("absurdly far" in words for words in regions.warnings)
+
+
+def test_a_real_structure_set_has_the_volume_of_its_contours(shared_data: Path) -> None:
+    path = shared_data / "dicom_edge" / "pydicom" / "rtstruct.dcm"
+    image = grid((104, 90, 110), (5.0, 5.0, 5.0), (-272.4, -222.4, -257.6))
+    regions = load_regions(path, image)
+    assert regions.names == ("patient",)
+    # Three rectangles of 400 by 300 mm, 10 mm apart.
+    assert regions.mask("patient").sum() * image.voxel_volume == pytest.approx(3 * 400 * 300 * 10, rel=1e-9)
+    assert any("Isocenter 1, Isocenter 2" in words for words in regions.warnings)

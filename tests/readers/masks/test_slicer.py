@@ -97,7 +97,7 @@ def test_a_segmentation_without_a_marked_voxel_is_called_empty(tmp_path: Path) -
         load_regions(nrrd(tmp_path / "a.seg.nrrd", np.zeros(SHAPE, np.uint8), {"Segment0_Name": "one"}), IMAGE)
 
 
-@pytest.mark.parametrize("ending", ["nrrd", "mha"])
+@pytest.mark.parametrize("ending", ["nrrd", "nhdr", "mha", "mhd"])
 @pytest.mark.parametrize("fourth", [False, True])
 def test_components_and_a_fourth_axis_without_names_are_volumes(tmp_path: Path, ending: str, fourth: bool) -> None:
     values = (layers(2) > 1).astype(np.uint8)
