@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import Region, RegionSet, UniqueNames
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.header import functional, number, numbers, text
-from saliency_viewer.readers.masks.claims import MOST_VOXELS
 from saliency_viewer.readers.masks.dicom_file import damaged, open_dicom, sop_class
 from saliency_viewer.readers.masks.naming import clean_name, lab_colour, listed, palette
 from saliency_viewer.readers.masks.seg_grid import FrameGrid, frame_grid
@@ -23,6 +22,7 @@ from saliency_viewer.spatial import Geometry
 _CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _TYPES = ("BINARY", "FRACTIONAL", "LABELMAP")
 _MOST_SEGMENTS = 4096
+_MOST_VOXELS = 2**30  # of one segment
 
 
 class SegReader:
@@ -62,7 +62,7 @@ class _Pieces:
         starts = np.array([piece[:3] for piece in self.found])
         stops = starts + [(1, *piece[3].shape) for piece in self.found]
         origin, size = starts.min(axis=0), stops.max(axis=0) - starts.min(axis=0)
-        if np.prod(size, dtype=np.float64) > MOST_VOXELS:
+        if np.prod(size, dtype=np.float64) > _MOST_VOXELS:
             raise damaged()
         patch = np.zeros(size, dtype=bool)
         for (k, row, column), (_, _, _, inside) in zip(starts - origin, self.found, strict=True):

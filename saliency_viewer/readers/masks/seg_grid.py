@@ -97,6 +97,7 @@ class _Planes:
         plane = np.empty(len(along), dtype=np.intp)
         plane[order] = np.cumsum(fresh) - 1
         first = self.positions[order[fresh]]
+        self._require_straight(self.positions - first[plane])
         even = self._even(first, along[order[fresh]], image)
         if even is not None:
             grid, slices = even
@@ -123,7 +124,7 @@ class _Planes:
             aside = np.linalg.norm(beside - np.outer(off, self.axes[2]), axis=1)
             if np.abs(off).max() <= _EVEN * gap and aside.max() <= min(self.spacing) / 2:
                 return self._grid(first[0], step, int(slices[-1]) + 1), slices
-        self._require_straight(first, along)
+        self._require_straight(first - first[0] - np.outer(along - along[0], self.axes[2]))
         return None
 
     def _likely_gaps(self, image: Geometry) -> list[float]:
@@ -151,8 +152,8 @@ class _Planes:
         origin = start + self.axes[2] * (places[low] - along[0])
         return self._grid(origin, self.axes[2] * step, high - low + 1), taken[low : high + 1]
 
-    def _require_straight(self, first: NDArray[np.float64], along: NDArray[np.float64]) -> None:
-        beside = first - first[0] - np.outer(along - along[0], self.axes[2])
+    def _require_straight(self, beside: NDArray[np.float64]) -> None:
+        """Refuse frames that lie (n, 3) millimetres beside the place that a stack has for them."""
         if np.linalg.norm(beside, axis=1).max() > min(self.spacing) / 2:
             raise UserError(
                 "The frames of the segmentation lie beside each other, so they form no stack.",

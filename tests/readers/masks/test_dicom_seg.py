@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,26 @@ def test_frames_deflated_one_by_one_are_read(tmp_path: Path) -> None:
     path = saved(dataset, tmp_path / "seg")
     path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.4.92", b"1.2.840.10008.1.2.8.1\0"))
     np.testing.assert_array_equal(load_regions(path, image).mask("liver"), masks[..., 0])
+
+
+def test_frames_beside_each_other_or_at_angles_are_no_stack(tmp_path: Path) -> None:
+    image = grid(SHAPE)
+    dataset = segmentation(ct_series(image), blobs(14, 2).astype(np.uint8), names=("a", "b"))
+    groups = dataset.PerFrameFunctionalGroupsSequence
+    place = groups[5].PlanePositionSequence[0]
+    good = place.ImagePositionPatient
+    place.ImagePositionPatient = [float(good[0]) + 9, *good[1:]]
+    with pytest.raises(UserError, match="beside each other"):
+        load_regions(saved(dataset, tmp_path / "beside"), image)
+    place.ImagePositionPatient = good
+    shared = dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    for group in groups:
+        group.PlaneOrientationSequence = copy.deepcopy(shared)
+    del dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    assert len(load_regions(saved(dataset, tmp_path / "each"), image)) == 2
+    groups[3].PlaneOrientationSequence[0].ImageOrientationPatient = [0, 1, 0, 0, 0, 1]
+    with pytest.raises(UserError, match="different directions"):
+        load_regions(saved(dataset, tmp_path / "angles"), image)
 
 
 def test_what_cannot_be_shown_is_refused_with_the_reason(tmp_path: Path) -> None:
