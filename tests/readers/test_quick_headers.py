@@ -83,6 +83,27 @@ def test_sequences_are_stepped_over_in_every_form(make: Any, tmp_path: Path, imp
         assert _differences(path) == []
 
 
+@pytest.mark.parametrize("implicit", [False, True])
+def test_an_icon_is_never_taken_for_the_image(make: Any, tmp_path: Path, implicit: bool) -> None:
+    dataset = pydicom.dcmread(make("a.dcm", np.arange(12).reshape(3, 4)))
+    code, icon = Dataset(), Dataset()
+    code.CodeValue = "113072"
+    icon.DerivationCodeSequence = Sequence([code])
+    icon["DerivationCodeSequence"].is_undefined_length = True
+    icon.Rows, icon.Columns, icon.BitsAllocated = 2, 2, 8
+    icon.PixelData = bytes(4)
+    icon["PixelData"].VR = "OW"
+    icon.is_undefined_length_sequence_item = True
+    dataset.IconImageSequence = Sequence([icon])
+    dataset["IconImageSequence"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID("1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1")
+    dataset.save_as(tmp_path / "b.dcm", implicit_vr=implicit, enforce_file_format=True)
+    header = walk(tmp_path / "b.dcm")
+    assert header is not None
+    assert (number(header, "Rows"), number(header, "Columns")) == (3, 4)
+    assert _differences(tmp_path / "b.dcm") == []
+
+
 @pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192", "ISO_IR 144", "\\ISO 2022 IR 87"])
 def test_names_in_every_alphabet_are_those_of_pydicom(make: Any, tmp_path: Path, charset: str) -> None:
     names = {"ISO_IR 144": "Люкceмбypг", "\\ISO 2022 IR 87": "Yamada^Tarou=山田^太郎"}

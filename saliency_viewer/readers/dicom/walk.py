@@ -58,6 +58,9 @@ _LONG_CODES = frozenset(
 _CODES = _SHORT_CODES | _LONG_CODES
 _TWO_LETTERS = 0x4141  # the least that two capital letters make of a length
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_ENDLESS = b"\xff\xff\xff\xff"
+_ENDLESS_ITEM = b"\xfe\xff\0\xe0" + _ENDLESS
+_ITEM_MARK, _ITEM_END_MARK, _SEQUENCE_MARK = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE
 _LAST_GROUPS = 0x6000  # overlays, pixels, and the marks inside sequences
 _PIXELS = frozenset((0x00107FE0, 0x00087FE0, 0x00097FE0))
 _TRANSFER_SYNTAX = 0x00100002
@@ -211,7 +214,7 @@ class _Walk:
             if length == _UNDEFINED:
                 if tag in names:
                     raise _UnusualError
-                place = self._behind_sequence(start)
+                place = self._behind_sequence(start, code != b"UN")
                 buffer, size = self._bytes, len(self._bytes)
                 continue
             place = start + length
@@ -241,7 +244,7 @@ class _Walk:
                 if buffer[place + 4 : place + 6] in _CODES or (length == _UNDEFINED and tag in names):
                     raise _UnusualError
                 if length == _UNDEFINED:
-                    place = self._behind_sequence(start)
+                    place = self._behind_sequence(start, False)
                     buffer, size = self._bytes, len(self._bytes)
                     continue
             place = start + length
@@ -251,19 +254,45 @@ class _Walk:
                     size = len(buffer)
                 values[_known(names[tag])] = buffer[start:place]
 
-    def _behind_sequence(self, start: int) -> int:
+    def _behind_sequence(self, start: int, explicit: bool) -> int:
         """The place behind a sequence of undefined length.
 
-        It ends at the next end mark, unless another one lies in it; the walk then meets the outer one's own mark as
-        an element of the last groups, and leaves the file to pydicom.
+        It ends at the next end mark, unless something else of undefined length than items lies before that: then
+        items and their elements are stepped through.
         """
         found = self._bytes.find(_SEQUENCE_END, start)
-        if found < 0:
-            self._need(min(self._size, len(self._bytes) + _MORE))
-            found = self._bytes.find(_SEQUENCE_END, start)
-        if found < 0:
-            raise _UnusualError
-        return found + len(_SEQUENCE_END)
+        if found >= 0:
+            endless = self._bytes.count(_ENDLESS, start, found)
+            if endless == self._bytes.count(_ENDLESS_ITEM, start, found):
+                return found + len(_SEQUENCE_END)
+        return self._through_items(start, explicit)
+
+    def _through_items(self, place: int, explicit: bool) -> int:
+        while True:
+            if place + 8 > len(self._bytes):
+                self._need(place + 8)
+            tag, length = _IMPLICIT(self._bytes, place)
+            place += 8
+            if tag == _SEQUENCE_MARK:
+                return place
+            if tag != _ITEM_MARK:
+                raise _UnusualError
+            place = self._through_item(place, explicit) if length == _UNDEFINED else place + length
+
+    def _through_item(self, place: int, explicit: bool) -> int:
+        while True:
+            if place + 12 > len(self._bytes):
+                self._need(place + 12)
+            tag, length = _IMPLICIT(self._bytes, place)
+            if tag == _ITEM_END_MARK:
+                return place + 8
+            start, code = place + 8, b"SQ"
+            if explicit:
+                _, code, length = _EXPLICIT(self._bytes, place)
+                if code not in _SHORT_CODES:
+                    start, length = _long(self._bytes, place, code)
+            nested = explicit and code != b"UN"  # unknown values of undefined length are implicit inside
+            place = self._through_items(start, nested) if length == _UNDEFINED else start + length
 
     def _last(self, tag: int, start: int, length: int, code: str) -> PixelElement:
         """The pixels, when ``tag`` is theirs; overlays and end marks that stand there make a file unusual."""
