@@ -75,6 +75,8 @@ def _geometry_record(geometry: Geometry) -> dict[str, Any]:
         "affine": geometry.affine.tolist(),
         "calibration": geometry.calibration,
         "oriented": geometry.oriented,
+        "through_space": geometry.through_space,
+        "located": geometry.located,
     }
 
 
@@ -82,7 +84,15 @@ def _geometry(record: Mapping[str, Any]) -> Geometry:
     z, y, x = (int(n) for n in record["shape"])
     if record["calibration"] not in ("patient", "detector", "none"):
         raise ValueError("unknown calibration")
-    return Geometry((z, y, x), np.array(record["affine"]), record["calibration"], bool(record["oriented"]))
+    # Files of earlier versions do not say the last two.
+    return Geometry(
+        (z, y, x),
+        np.array(record["affine"]),
+        record["calibration"],
+        bool(record["oriented"]),
+        through_space=bool(record.get("through_space", True)),
+        located=bool(record.get("located", True)),
+    )
 
 
 def _regions_record(regions: RegionSet, arrays: Arrays) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Geometry:
     through_space:
         False when slices are pictures in time or of unknown places: the distance along the first axis is no length,
         and there are no volumes.
+    located:
+        False when the place in the patient is unknown (a radiograph): the origin means nothing.
     frame_of_reference:
         DICOM's UID of the coordinate system, empty when unknown. Grids of two different ones cannot be compared.
     """
@@ -39,6 +41,7 @@ class Geometry:
     calibration: Calibration = "patient"
     oriented: bool = True
     through_space: bool = True
+    located: bool = True
     frame_of_reference: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

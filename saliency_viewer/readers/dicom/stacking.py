@@ -156,6 +156,11 @@ def _unlocated(frames: list[Frame], dataset: Any, rows: int, columns: int) -> St
     if several:
         warnings = ("The files do not say where each picture lies; they are in the order of their numbers.",)
     geometry = Geometry(
-        (len(ordered), rows, columns), affine, calibration, oriented=sides is not None, through_space=not several
+        (len(ordered), rows, columns),
+        affine,
+        calibration,
+        oriented=sides is not None,
+        through_space=not several,
+        located=False,
     )
     return Stack(tuple(ordered), geometry, None, 1.0, warnings=warnings)

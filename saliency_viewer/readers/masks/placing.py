@@ -49,7 +49,7 @@ def place(found: RegionSet, image: Geometry) -> RegionSet:
 
 def has_place(grid: Geometry) -> bool:
     """Whether it is known where in the patient the grid lies; of pictures and most radiographs it is not."""
-    return grid.oriented and grid.calibration == "patient"
+    return grid.located and grid.oriented and grid.calibration == "patient"
 
 
 def require_same_frame(mask: Geometry, image: Geometry) -> None:
