@@ -6,6 +6,7 @@ from saliency_viewer.measure.evidence import RegionEvidence
 from saliency_viewer.measure.measured import Measured, undefined
 
 UNCALIBRATED = "the image has no calibration, so only voxels can be counted"
+PROJECTED = "frames of a projection have no volume"
 AT_DETECTOR = "millimetres at the detector; in the patient it is smaller by the magnification"
 
 
@@ -16,6 +17,9 @@ def voxels(region: RegionEvidence) -> Measured:
 
 def volume_ml(region: RegionEvidence) -> Measured:
     """Volume of the region as drawn, also of what the model did not see."""
+    geometry = region.whole.amap.geometry
+    if geometry.calibration == "detector" and not geometry.is_planar:
+        return undefined(PROJECTED)
     return _calibrated(region, region.whole.amap.geometry.voxel_volume / 1000.0)
 
 
