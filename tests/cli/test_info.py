@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saliency_viewer.cli.info import without_identity
+from saliency_viewer.cli.anonymous import without_identity
 from saliency_viewer.domain import Identity
 
 RECORD = {
