@@ -21,7 +21,7 @@ from saliency_viewer.domain import (
     Validity,
     Volume,
 )
-from saliency_viewer.gui.state import Case
+from saliency_viewer.gui.facts import Case
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.gui.worker import ComputeWorker
 from saliency_viewer.pipeline import Done, Job, ModelJob
@@ -130,7 +130,7 @@ def real_window(qtbot, tmp_path: Path):
 @pytest.fixture
 def volume() -> Volume:
     array = np.random.default_rng(4).integers(0, 900, SHAPE).astype(np.int16)
-    return Volume(array, Geometry.from_spacing(SHAPE, (3.0, 1.0, 1.0)), "CT", units="HU")
+    return Volume(array, Geometry.from_spacing(SHAPE, (3.0, 1.0, 1.0), "patient"), "CT", units="HU")
 
 
 @pytest.fixture

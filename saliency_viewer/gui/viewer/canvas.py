@@ -173,6 +173,11 @@ class SliceCanvas(QWidget):
         self._picture.set_window(window)
         self._repaint(outlines=False)
 
+    def set_graphics(self, shown: bool) -> None:
+        """Draw the graphics that the file lays over its image, or not."""
+        self._picture.set_graphics(shown)
+        self._repaint(outlines=False)
+
     def set_map(self, amap: AttributionMap | None, style: MapStyle | None) -> None:
         """Lay a map over the image; None takes it away.
 
