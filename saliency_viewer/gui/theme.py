@@ -95,6 +95,8 @@ QComboBox QAbstractItemView {{
 QMenu {{ background: {RAISED}; border: 1px solid {LINE}; padding: 4px; }}
 QMenu::item {{ padding: 5px 20px; border-radius: 4px; }}
 QMenu::item:selected {{ background: {ACCENT_DARK}; }}
+QMenu::item:disabled {{ color: {MUTED}; background: transparent; }}
+QMenu::separator {{ height: 1px; background: {LINE}; margin: 4px 8px; }}
 QProgressBar {{ background: {LINE}; border: none; border-radius: 2px; max-height: 5px; min-height: 5px; }}
 QProgressBar::chunk {{ background: {VERIFIED}; border-radius: 2px; }}
 QSlider::groove:horizontal {{ height: 4px; background: {LINE}; border-radius: 2px; }}
@@ -106,6 +108,7 @@ QTableWidget {{ background: transparent; border: none; gridline-color: {LINE}; }
 QTableWidget {{ font-size: 12px; }}
 QTableWidget::item {{ border-bottom: 1px solid {LINE}; padding: 0 2px; }}
 QTableWidget::item:selected {{ background: {ACCENT_DARK}; color: {TEXT}; }}
+QTreeWidget::item {{ padding: 3px 0; }}
 QHeaderView, QHeaderView::section {{ background: transparent; border: none; color: {MUTED}; font-size: 11px; }}
 QSplitter::handle {{ background: {LINE}; }}
 """

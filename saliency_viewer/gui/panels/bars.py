@@ -18,6 +18,7 @@ from saliency_viewer.gui.panels.view_menus import presets_menu, refresh_view_act
 from saliency_viewer.gui.state import DocumentState
 
 _STEPS = 1000
+_PILL_WIDTH = 140
 _PLANES = ("Slice", "Row", "Column")
 
 
@@ -52,7 +53,6 @@ class TopBar(QWidget):
         line.addWidget(_tool(actions["undo"], "Undo"))
         line.addWidget(_tool(actions["redo"], "Redo"))
         line.addStretch(1)
-        line.addWidget(_tool(actions["cheat-sheet"]))
         line.addWidget(self._layout_button)
         line.addWidget(self._pill)
         self.setLayout(line)
@@ -81,14 +81,16 @@ class TopBar(QWidget):
         self._layout_button.setText("Layout 1 × 1" if view.single else "Layout 2 × 2")
 
     def _show_compute(self) -> None:
-        compute = self._state.compute
+        compute, loading = self._state.compute, self._state.loading
+        refresh_view_actions(self._actions, self._state)  # one that asked for reading shows the truth again
+        words = loading.text or "CPU · ready"
         if compute.job is not None:
-            words = "stopping" if compute.stopping else time_left(compute.seconds_left)
-            self._pill.setText(" · ".join(word for word in ("CPU", "1 job", words) if word))
-        else:
-            refresh_view_actions(self._actions, self._state)  # one that asked for reading shows the truth again
-            self._pill.setText(self._state.loading.text or "CPU · ready")
-        self._pill.setToolTip(compute.text or "Maps are computed in a process of their own")
+            left = "stopping" if compute.stopping else time_left(compute.seconds_left)
+            words = " · ".join(word for word in ("CPU", "1 job", left) if word)
+        # Long words about what is read must not widen the window.
+        short = self._pill.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, _PILL_WIDTH)
+        self._pill.setText(short)
+        self._pill.setToolTip(compute.text or loading.text or "Maps are computed in a process of their own")
 
 
 class BottomBar(QFrame):

@@ -14,11 +14,11 @@ _WIDTH = 160
 
 
 class LoadingBar(QWidget):
-    """Words, a bar and Cancel; not there while nothing is read."""
+    """Words (or the share alone, where the words stand beside), a bar and Cancel; not there while nothing is read."""
 
-    def __init__(self, state: DocumentState, intents: Intents) -> None:
+    def __init__(self, state: DocumentState, intents: Intents, in_words: bool = True) -> None:
         super().__init__()
-        self._state = state
+        self._state, self._in_words = state, in_words
         self.words, self.bar, self.stop = label("", "soft"), QProgressBar(), QPushButton("Cancel")
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(_WIDTH)
@@ -36,5 +36,5 @@ class LoadingBar(QWidget):
         known = loading.fraction is not None
         self.bar.setRange(0, _STEPS if known else 0)  # without an end Qt moves a piece to and fro
         self.bar.setValue(round(_STEPS * (loading.fraction or 0.0)))
-        share = f" · {loading.fraction:.0%}".replace("%", " %") if loading.fraction is not None else ""
-        self.words.setText(f"{loading.text}{share}")
+        share = f"{loading.fraction:.0%}".replace("%", " %") if loading.fraction is not None else ""
+        self.words.setText(" · ".join(word for word in (loading.text if self._in_words else "", share) if word))

@@ -44,7 +44,7 @@ class StartPage(QWidget):
         column.addStretch(2)
         column.addWidget(self._title)
         column.addWidget(kinds)
-        column.addLayout(row(None, LoadingBar(state, intents), None))
+        column.addLayout(row(None, LoadingBar(state, intents, in_words=False), None))
         column.addLayout(row(None, chest, brain, None, spacing=theme.M))
         column.addLayout(row(None, file, folder, None, spacing=theme.M))
         self._latest = QVBoxLayout()

@@ -39,6 +39,7 @@ class StatusLine(QWidget):
         state.told.connect(self._say)
         state.unreadable_found.connect(self._tell_unreadable)
         state.volume_changed.connect(self._forget)
+        state.loading_changed.connect(self._begin)
 
     @property
     def text(self) -> str:
@@ -62,9 +63,14 @@ class StatusLine(QWidget):
         self._words.setText(words)
 
     def _forget(self) -> None:
-        """Another image: what was probed is gone, but files that could not be read are still to be told."""
+        """What was probed or told is over, but which files could not be read is still to be told."""
         if self.more.isHidden():
             self._say("")
+
+    def _begin(self) -> None:
+        """News of the last reading end where the next one begins."""
+        if self._state.loading.can_stop:
+            self._forget()
 
     def _tell_unreadable(self, position: int) -> None:
         self._say(unreadable_words(len(self._state.unreadable[position][1])))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from saliency_viewer.domain import Unreadable
 from saliency_viewer.gui import theme
-from saliency_viewer.gui.facts import Case
+from saliency_viewer.gui.facts import GRID_NAMES, Case
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.parts import ElidedLabel, badge, badge_words, clear, label, method_label, row, section
 from saliency_viewer.gui.panels.status import unreadable_words
@@ -117,14 +117,15 @@ class StudiesPanel(QScrollArea):
         made.setAccessibleName(case.title)
         words = QVBoxLayout()
         words.setSpacing(1)
-        words.addWidget(ElidedLabel(case.title))
+        words.addWidget(ElidedLabel(case.name))
         for line in _about(case):
             words.addWidget(ElidedLabel(line, "muted"))
         line_up = row(_picture(case), spacing=theme.S + 2)
         line_up.addLayout(words, 1)
         line_up.setContentsMargins(theme.S, theme.S, theme.S, theme.S)
         made.setLayout(line_up)
-        made.setToolTip("\n".join(case.warnings))
+        described = case.series.description if case.series is not None else ""
+        made.setToolTip("\n".join(word for word in (case.title, described, *case.warnings) if word))
         return made
 
     def _draw_maps(self) -> None:
@@ -158,7 +159,8 @@ def _about(case: Case) -> tuple[str, str]:
     kind = " · ".join(word for word in (series.modality, series.view) if word) if series is not None else ""
     count = series.slices if series is not None else 1
     many = "slices" if case.volume is None or case.volume.is_stack else "frames"
-    first = f"{kind or 'image'} · {count} {'image' if count == 1 else many}"
+    other_grid = "" if case.grid == case.grids[0] else GRID_NAMES[case.grid].lower()
+    first = f"{other_grid or kind or 'image'} · {count} {'image' if count == 1 else many}"
     if case.volume is None:
         return first, "not opened yet"
     maps = len(case.result.maps) if case.result is not None else 0

@@ -10,9 +10,11 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from saliency_viewer.domain import Volume, Window
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.panels.menus import heading
 from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.gui.viewer.annotations import short_number
 
-_VIEW_ACTIONS = ("hide-map", "graphics", "", "grid", "cine", "", "fit", "layout", "reset-window")
+_VIEW_ACTIONS = ("hide-map", "graphics", "", "grid", "cine", "", "fit", "layout", "reset-window", "", "cheat-sheet")
 
 
 def presets_menu(parent: QWidget, state: DocumentState, intents: Intents) -> QMenu:
@@ -31,9 +33,9 @@ def presets_menu(parent: QWidget, state: DocumentState, intents: Intents) -> QMe
         offered = file_presets(volume)
         shown = state.view.window or volume.default_window()
         if offered:
-            menu.addSection("From the file")
+            heading(menu, "From the file")
             _offer(menu, offered, shown, intents)
-        menu.addSection("Presets")
+        heading(menu, "Presets")
         _offer(menu, usual_presets(volume), shown, intents)
 
     menu.aboutToShow.connect(fill)
@@ -42,7 +44,7 @@ def presets_menu(parent: QWidget, state: DocumentState, intents: Intents) -> QMe
 
 def _offer(menu: QMenu, presets: Sequence[tuple[str, Window]], shown: Window, intents: Intents) -> None:
     for name, window in presets:
-        numbers = f"W {window.width:g}  L {window.centre:g}"
+        numbers = f"W {short_number(window.width)}  L {short_number(window.centre)}"
         action = menu.addAction(f"{name}\t{numbers}".replace("&", "&&"), partial(intents.set_window.emit, window))
         action.setCheckable(True)
         action.setChecked(window == shown and window.table == shown.table)

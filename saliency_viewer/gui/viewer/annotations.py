@@ -36,7 +36,7 @@ def image_lines(volume: Volume, frame: SliceFrame, index: int, window: Window | 
     shown = [f"{noun} {index + 1} / {frame.slices}"] if frame.slices > 1 else []
     if window is not None and volume.colour is None:
         shown.append(f"W {short_number(window.width)} · L {short_number(window.centre)}")
-        shown += [window_name(window)] if window_name(window) else []
+        lines += [window_name(window)] if window_name(window) else []
     if shown:
         lines.append(" · ".join(shown))
     return tuple(lines)
