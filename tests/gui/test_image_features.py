@@ -215,7 +215,7 @@ FILES = (
 )
 
 
-def test_files_that_could_not_be_read_are_listed_by_reason(show_series, make_series, caplog):
+def test_files_that_could_not_be_read_are_listed_by_reason(qtbot, show_series, make_series, caplog):
     window = show_series(make_series(), unreadable=FILES)
     assert window.status.text == "3 files could not be read"
     window.status.more.click()
@@ -231,8 +231,12 @@ def test_files_that_could_not_be_read_are_listed_by_reason(show_series, make_ser
     dialog.close()
     window.intents.probe.emit((0, 0, 0))
     assert not window.status.more.isVisible()
-    row = next(one for one in window.studies.findChildren(ClickRow) if "could not be read" in one.accessibleName())
-    row._choose()
+
+    def rows() -> list[ClickRow]:
+        return [one for one in window.studies.findChildren(ClickRow) if "could not be read" in one.accessibleName()]
+
+    qtbot.waitUntil(lambda: bool(rows()))
+    rows()[-1]._choose()
     assert [one.isVisible() for one in window.findChildren(UnreadableDialog)].count(True) == 1
     assert "DOE" not in caplog.text
     for one in window.findChildren(UnreadableDialog):
@@ -256,9 +260,10 @@ def test_the_row_of_unreadable_files_stays_below_its_study_when_a_case_comes_bet
     assert rows()[2] == "3 files could not be read"
 
 
-def test_patients_and_studies_have_headings(show_series, make_series):
+def test_patients_and_studies_have_headings(qtbot, show_series, make_series):
     groups = ("patient 1, study 1", "patient 1, study 1", "patient 2")
     window = show_series(*(make_series(k, group=group) for k, group in enumerate(groups, start=1)))
+    qtbot.waitUntil(lambda: "Patient 2" in _words(window.studies))
     words = _words(window.studies)
     places = [words.index(text) for text in ("Patient 1, study 1", "Thorax 2", "Patient 2", "Thorax 3")]
     assert places == sorted(places)
@@ -274,7 +279,7 @@ def cine(show_series, make_series):
     return show_series(make_series(1, (8, 20, 18), "none", modality="US", units="", colour=colour))
 
 
-def test_frames_have_one_viewport_in_colour_and_count_frames(cine):
+def test_frames_have_one_viewport_in_colour_and_count_frames(qtbot, cine):
     visible = [view for view in cine.viewports.views if view.isVisible()]
     (view,) = visible
     assert view.accessibleName() == "Image"
@@ -285,7 +290,7 @@ def test_frames_have_one_viewport_in_colour_and_count_frames(cine):
         shown = [picture.pixelColor(5, 7).getRgb()[:3], picture.pixelColor(17, 19).getRgb()[:3]]
         assert shown == [tuple(colour[index, 7, 5]), tuple(colour[index, 19, 17])]
     assert "Frame 7 / 8" in _words(cine.bottom)
-    assert any("8 frames" in words for words in _words(cine.studies))
+    qtbot.waitUntil(lambda: any("8 frames" in words for words in _words(cine.studies)))
     cine.intents.probe.emit((6, 7, 5))
     red, green, blue = colour[6, 7, 5]
     assert cine.status.text == f"frame 7   x 5 y 7 px     colour {red} {green} {blue}"

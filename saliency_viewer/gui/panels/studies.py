@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPixmap
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
@@ -78,8 +78,12 @@ class StudiesPanel(QScrollArea):
         column.addWidget(label(_HINT, "muted", wraps=True))
         column.addStretch(1)
         self.setWidget(inside)
-        state.cases_changed.connect(self._draw_cases)
-        state.regions_changed.connect(self._draw_cases)
+        # Several facts come at once with every image; a long list is drawn once for all of them.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._draw_cases)
+        for fact in (state.cases_changed, state.regions_changed):
+            fact.connect(lambda: self._soon.start(0))
         state.result_changed.connect(self._draw_maps)
         state.map_changed.connect(self._draw_maps)
         self._draw_cases()
