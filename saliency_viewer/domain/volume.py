@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from saliency_viewer.domain.display import Window
 from saliency_viewer.spatial import Geometry
 
-# Ultrasound, intravascular ultrasound, angiography, fluoroscopy, endoscopy, photographs (PS3.3 C.7.3.1.1.1).
-_MOVING = ("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OP")
+# Ultrasound, angiography, fluoroscopy, endoscopy, photographs, planar nuclear medicine (PS3.3 C.7.3.1.1.1).
+_MOVING = ("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OP", "NM")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Volume:
         """Whether the slices lie side by side in a body, so that other planes can be cut through them.
 
         Frames of a cine and pages of a picture file only follow each other: projections at the detector, and
-        pictures that neither say which side is which nor how large they are, or come from a moving camera or probe.
+        pictures that neither say which side is which nor how large they are, or come from a camera or probe that moves.
         """
         geometry = self.geometry
         if geometry.is_planar or geometry.calibration == "detector":

@@ -66,7 +66,7 @@ QScrollBar::handle {{ background: #343C48; border-radius: 4px; min-height: 24px;
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QPushButton, QToolButton {{
-  background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px 9px; color: {SOFT}; }}
+  background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px 7px; color: {SOFT}; }}
 QPushButton:hover, QToolButton:hover {{ background: {RAISED}; color: {TEXT}; }}
 QPushButton:focus, QToolButton:focus {{ border: 1px solid {ACCENT}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: #566070; }}
