@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from typing import Any
 
+from saliency_viewer.cli.anonymous import without_identity
 from saliency_viewer.cli.console import say
 from saliency_viewer.domain import Identity, Series, Study
-
-_SHORTEST_NAME = 3
-_LONG_NAME = 5  # letters from which a name is blanked within a word too: SMITHJOHN, but not the "lee" of "sleep"
-_FREE_TEXT = ("description", "path")  # where people write names; the other values come from the standard's lists
-_WORD = re.compile(r"[\w-]+")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,23 +32,34 @@ def run(options: argparse.Namespace) -> int:
 
 
 def describe(study: Study, identify: bool) -> dict[str, Any]:
-    """JSON-ready description; names and UIDs only with ``identify``."""
+    """JSON-ready description; names, dates and UIDs only with ``identify``."""
     record: dict[str, Any] = {
         "series": [_describe(series, identify) for series in study.series],
         "unreadable": [{"path": item.path, "reason": item.reason} for item in study.unreadable],
     }
     if not identify:
-        blanked: dict[str, Any] = without_identity(record, study.identity)
+        blanked: dict[str, Any] = without_identity(record, *study.identities)
         return blanked
+    return {"patient": _patient(study.identity), "study_uid": study.uid, "studies": _studies(study), **record}
+
+
+def _studies(study: Study) -> list[dict[str, Any]]:
+    """Every patient's every study, in the order of the series; what only the whole knows stands for all."""
+    found: dict[tuple[str, str, Identity], dict[str, Any]] = {}
+    for series in study.series:
+        who = study.identity if series.identity == Identity() else series.identity
+        uid = series.study_uid or study.uid
+        about = {"group": series.group, "study_uid": uid, "patient": _patient(who), "others": list(who.others)}
+        found.setdefault((series.group, uid, who), about)
+    return list(found.values())
+
+
+def _patient(identity: Identity) -> dict[str, str]:
     return {
-        "patient": {
-            "name": study.identity.patient_name,
-            "id": study.identity.patient_id,
-            "birth_date": study.identity.birth_date,
-            "study_date": study.identity.study_date,
-        },
-        "study_uid": study.uid,
-        **record,
+        "name": identity.patient_name,
+        "id": identity.patient_id,
+        "birth_date": identity.birth_date,
+        "study_date": identity.study_date,
     }
 
 
@@ -61,6 +67,7 @@ def _describe(series: Series, identify: bool) -> dict[str, Any]:
     spacing = series.spacing_mm
     return {
         "number": series.number,
+        "group": series.group,
         "modality": series.modality,
         "description": series.description,
         "body_part": series.body_part,
@@ -72,57 +79,49 @@ def _describe(series: Series, identify: bool) -> dict[str, Any]:
         if spacing is None
         else [value if value is None else round(float(value), 6) for value in spacing],
         "orientation": series.orientation,
+        "grids": list(series.grids),
         "transfer_syntax": series.transfer_syntax,
         "warnings": list(series.warnings),
-        **({"uid": series.uid} if identify else {}),
+        **({"uid": series.uid, "study_uid": series.study_uid} if identify else {}),
     }
 
 
-def without_identity(value: Any, identity: Identity) -> Any:
-    """``value`` with the patient's names and numbers blanked in every free text, at any depth."""
-    texts = (identity.patient_name, identity.patient_id, identity.birth_date)
-    words = {word for text in texts for word in (text, *_WORD.findall(text)) if len(word) >= _SHORTEST_NAME}
-    if not words:
-        return value
-    longest_first = sorted(words, key=len, reverse=True)
-    return _blanked(value, re.compile("|".join(map(_pattern, longest_first)), re.IGNORECASE), False)
-
-
-def _pattern(word: str) -> str:
-    inside = re.escape(word)
-    return inside if len(word) >= _LONG_NAME else rf"(?<![^\W_]){inside}(?![^\W_])"
-
-
-def _blanked(value: Any, pattern: re.Pattern[str], free: bool) -> Any:
-    if isinstance(value, str):
-        return pattern.sub("[removed]", value) if free else value
-    if isinstance(value, list):
-        return [_blanked(item, pattern, free) for item in value]
-    if isinstance(value, dict):
-        return {key: _blanked(item, pattern, key in _FREE_TEXT) for key, item in value.items()}
-    return value
-
-
 def _say(record: dict[str, Any]) -> None:
-    if "patient" in record:
-        patient = record["patient"]
-        say(f"Patient {patient['name']} (ID {patient['id']}, born {patient['birth_date'] or 'unknown'})")
-        say(f"Study of {patient['study_date'] or 'unknown date'}, UID {record['study_uid']}")
+    for about in record.get("studies", ()):
+        _say_who(about)
+    group = ""
     for series in record["series"]:
-        title = " ".join(filter(None, (series["modality"], series["description"])))
-        say(f"Series {series['number']}: {title or 'no description'}")
-        say(f"  size            {series['slices']} x {series['rows']} x {series['columns']} (slices, rows, columns)")
-        spacing = series["spacing_mm"]
-        words = "not calibrated" if spacing is None else _millimetres(spacing)
-        say(f"  spacing         {words}")
-        say(f"  orientation     {series['orientation']}")
-        say(f"  transfer syntax {series['transfer_syntax'] or 'none'}")
-        if "uid" in series:
-            say(f"  UID             {series['uid']}")
-        for warning in series["warnings"]:
-            say(f"  warning: {warning}")
+        if series["group"] != group:
+            group = series["group"]
+            say(f"{group[:1].upper()}{group[1:]}:")
+        _say_series(series)
     for item in record["unreadable"]:
         say(f"Unreadable {item['path']}: {item['reason']}")
+
+
+def _say_who(about: dict[str, Any]) -> None:
+    patient = about["patient"]
+    if about["group"]:
+        say(f"{about['group'][:1].upper()}{about['group'][1:]}:")
+    say(f"Patient {patient['name']} (ID {patient['id']}, born {patient['birth_date'] or 'unknown'})")
+    say(f"Study of {patient['study_date'] or 'unknown date'}, UID {about['study_uid']}")
+
+
+def _say_series(series: dict[str, Any]) -> None:
+    title = " ".join(filter(None, (series["modality"], series["description"])))
+    say(f"Series {series['number']}: {title or 'no description'}")
+    say(f"  size            {series['slices']} x {series['rows']} x {series['columns']} (slices, rows, columns)")
+    spacing = series["spacing_mm"]
+    words = "not calibrated" if spacing is None else _millimetres(spacing)
+    say(f"  spacing         {words}")
+    say(f"  orientation     {series['orientation']}")
+    if len(series["grids"]) > 1:
+        say(f"  grids           {', '.join(series['grids'])} (--grid; the first is the usual one)")
+    say(f"  transfer syntax {series['transfer_syntax'] or 'none'}")
+    if "uid" in series:
+        say(f"  UID             {series['uid']}")
+    for warning in series["warnings"]:
+        say(f"  warning: {warning}")
 
 
 def _millimetres(spacing: list[float | None]) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from saliency_viewer.cli.console import complain, say
-from saliency_viewer.cli.options import existing_files
+from saliency_viewer.cli.options import add_grid_option, existing_files
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +14,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("map", metavar="MAP", type=Path, help="map with a geometry, such as .nii.gz")
     parser.add_argument("--regions", nargs="+", action="extend", required=True, metavar="FILE", help="label maps")
     parser.add_argument("--organ", metavar="FILE", help="mask that all is related to (default: all that was seen)")
+    add_grid_option(parser)
     parser.add_argument("--subject", default="", metavar="NAME", help="text of the subject column")
     parser.add_argument("--out", required=True, type=Path, metavar="CSV", help="table to write")
 
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
         organ,
         options.subject,
         lambda warning: complain(f"warning: {warning}"),
+        options.grid,
     )
     say(f"{len(rows)} statistics")
     return 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from saliency_viewer.cli.parsing import natural_number, whole_numbers
-from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest, parameter_specs
+from saliency_viewer.domain import AnalysisPlan, Grid, ImageReference, MethodRequest, parameter_specs
 from saliency_viewer.domain.plan import DEFAULT_BATCH_SIZE, DEFAULT_THREADS
 from saliency_viewer.errors import UserError
 
@@ -19,6 +19,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add what makes an :class:`AnalysisPlan`, and where its outputs go."""
     parser.add_argument("--model", "--model_path", required=True, metavar="PACKAGE", help="model package")
     parser.add_argument("--series", metavar="UID|NUMBER", help="series of the study (default: the largest)")
+    add_grid_option(parser)
     parser.add_argument(
         "--method",
         "--methods",
@@ -57,6 +58,16 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
 
 
+def add_grid_option(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a grid for series whose slices are tilted or unevenly spaced."""
+    parser.add_argument(
+        "--grid",
+        choices=get_args(Grid),
+        default=None,
+        help="slices as stored, or resampled onto a regular grid, where a series offers both (default: its usual one)",
+    )
+
+
 def add_trust_options(parser: argparse.ArgumentParser) -> None:
     """Add the two ways to allow model packages that bring code."""
     parser.add_argument("--trust-code", action="store_true", help="let model packages run the Python file they bring")
@@ -79,7 +90,7 @@ def make_plan(options: argparse.Namespace, image: str) -> AnalysisPlan:
     """The plan that the options describe; raises :class:`UserError` for an unknown method or parameter."""
     wanted = options.method or [DEFAULT_METHOD]
     return AnalysisPlan(
-        image=ImageReference(image, options.series),
+        image=ImageReference(image, options.series, options.grid or ""),
         model=options.model,
         methods=method_requests(wanted, options.settings),
         target=options.target,

@@ -57,7 +57,7 @@ class AnalysisPlan:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; the inverse of :meth:`from_dict`."""
         return {
-            "image": {"path": self.image.path, "series": self.image.series},
+            "image": {"path": self.image.path, "series": self.image.series, "grid": self.image.grid},
             "model": self.model,
             "methods": [{"id": m.id, "parameters": dict(m.parameters)} for m in self.methods],
             "target": self.target,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from saliency_viewer.domain.display import Window
 from saliency_viewer.spatial import Geometry
 
+# Ultrasound, angiography, fluoroscopy, endoscopy, photographs, planar nuclear medicine (PS3.3 C.7.3.1.1.1).
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -63,11 +65,20 @@ class Volume:
             raise ValueError(f"array {self.array.shape} does not fit geometry {self.geometry.shape}")
 
     def default_window(self) -> Window:
-        """The file's window, or the 0.5 to 99.5 percentile range of the finite values."""
-        return self.window or self._percentile_window
+        """The file's window, or :attr:`auto_window`."""
+        return self.window or self.auto_window
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether the slices lie side by side in a body, so that other planes can be cut through them.
+
+        Frames of a cine and pages of a picture file only follow each other.
+        """
+        return not self.geometry.is_planar and self.geometry.through_space
 
     @cached_property
-    def _percentile_window(self) -> Window:
+    def auto_window(self) -> Window:
+        """The 0.5 to 99.5 percentile range of the finite values, padding left out."""
         # A strided sample is enough for a percentile and keeps a 400-slice CT instant.
         sample = self.array.reshape(-1)[:: max(1, self.array.size // 500_000)].astype(np.float64)
         sample = sample[np.isfinite(sample)]

@@ -13,7 +13,7 @@ from saliency_viewer.gui.intents import Intents
 
 @dataclass(frozen=True)
 class Action:
-    """One row. ``intent`` names a signal of :class:`Intents`, sent with ``arguments``."""
+    """One row. ``intent`` names a signal of :class:`Intents`, sent with ``arguments``; ``tick``: it is on or off."""
 
     id: str
     text: str
@@ -23,6 +23,7 @@ class Action:
     intent: str
     arguments: tuple[Any, ...] = ()
     tool: bool = False
+    tick: bool = False
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -45,6 +46,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("explain", "Explain", "Ctrl+Return", "Compute the chosen maps", "Explain", "explain_chosen"),
     Action("cancel", "Cancel", "Ctrl+.", "Stop the computation", "Explain", "cancel"),
     Action("hide-map", "Hide map", "Space", "Show or hide the map", "View", "toggle_map"),
+    Action("graphics", "Overlay graphics", "Shift+O", "The file's own graphics", "View", "toggle_graphics", tick=True),
+    Action("grid", "True grid", "Shift+G", "Slices resampled, or as stored", "View", "toggle_grid", tick=True),
+    Action("cine", "Play slices", "K", "Run through the slices, or stop", "View", "toggle_cine", tick=True),
     Action("fade-less", "Fade to image", "[", "Show more of the image", "View", "step_fade", (-0.1,)),
     Action("fade-more", "Fade to map", "]", "Show more of the map", "View", "step_fade", (0.1,)),
     Action("slice-back", "Previous slice", ",", "One slice back", "View", "step_slice", (-1,)),
@@ -69,8 +73,8 @@ def make_actions(parent: QWidget, intents: Intents) -> dict[str, QAction]:
         action = QAction(row.text, parent)
         action.setShortcut(QKeySequence(row.shortcut))
         action.setToolTip(f"{row.tip} ({shortcut_text(row)})")
+        action.setCheckable(row.tool or row.tick)
         if row.tool:
-            action.setCheckable(True)
             tools.addAction(action)
         _connect(action, intents, row)
         parent.addAction(action)

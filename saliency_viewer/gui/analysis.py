@@ -10,9 +10,10 @@ from PySide6.QtCore import QObject, QTimer
 from saliency_viewer.domain import AnalysisPlan, AnalysisResult, MethodRequest, StatisticRow
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.consent import Consent
+from saliency_viewer.gui.facts import Case, Compute
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
-from saliency_viewer.gui.state import Case, Compute, DocumentState
+from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.gui.worker import ComputeWorker
 from saliency_viewer.pipeline import CaseFields, Job, check_plan, measure_case
 

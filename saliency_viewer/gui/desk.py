@@ -17,6 +17,7 @@ from saliency_viewer.gui.dialogs.cheat_sheet import CheatSheet
 from saliency_viewer.gui.dialogs.export import ExportDialog
 from saliency_viewer.gui.dialogs.layers import LayerDialog
 from saliency_viewer.gui.dialogs.message import MessageDialog, error_dialog
+from saliency_viewer.gui.dialogs.unreadable import UnreadableDialog
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
@@ -43,6 +44,8 @@ class Desk(QObject):
         intents.cheat_sheet.connect(lambda: self._show(CheatSheet(window)))
         intents.import_regions_dialog.connect(lambda: self._file("Regions", _MASKS, intents.import_regions.emit))
         intents.export_regions_dialog.connect(self._export_regions)
+        intents.unreadable_dialog.connect(self._show_unreadable)
+        intents.warnings_dialog.connect(self._show_warnings)
 
     def tell(self, error: UserError) -> None:
         """Show an error."""
@@ -131,6 +134,15 @@ class Desk(QObject):
     def open_batch(self, methods: tuple[str, ...], allowed_code: Callable[[], frozenset[str]]) -> None:
         """The batch dialog, with the methods that are ticked."""
         self._show(BatchDialog(self._window, self._state.model_path, methods, allowed_code))
+
+    def _show_unreadable(self, position: int) -> None:
+        if 0 <= position < len(self._state.unreadable):
+            self._show(UnreadableDialog(self._window, self._state.unreadable[position][1]))
+
+    def _show_warnings(self) -> None:
+        warnings = self._state.case.warnings if self._state.case is not None else ()
+        if warnings:
+            self._ask("About this image", warnings[0], "\n\n".join(warnings[1:]), ("Close", None))
 
     def _export(self) -> None:
         if not self._state.maps:

@@ -54,6 +54,7 @@ class Editing(QObject):
         intents.set_window.connect(lambda window: change(window=window))
         intents.set_crosshair.connect(lambda index: change(index=index))
         intents.toggle_map.connect(lambda: change(map_shown=not self._state.view.map_shown))
+        intents.toggle_graphics.connect(lambda: change(graphics=not self._state.view.graphics))
         intents.toggle_layout.connect(lambda: change(single=not self._state.view.single))
         intents.choose_map.connect(lambda method: change(method=method))
         intents.select_region.connect(lambda name: change(region=name))

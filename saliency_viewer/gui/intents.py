@@ -11,6 +11,11 @@ class Intents(QObject):
     open_dialog = Signal(str)  # "folder" or "file"
     open_paths = Signal(object)  # list of str
     open_demo = Signal(str)  # "chest" or "brain"
+    stop_reading = Signal()
+    unreadable_dialog = Signal(int)  # position in the state's list of what could not be read
+    warnings_dialog = Signal()
+    set_grid = Signal(str)  # "stored" or "regular"
+    toggle_grid = Signal()
     show_case = Signal(int)  # position in the list of cases
     choose_model_dialog = Signal(str)  # "folder" or "file"
     choose_model = Signal(str)  # path of a package
@@ -40,6 +45,8 @@ class Intents(QObject):
     probe = Signal(object)  # index or None
     set_radius = Signal(float)
     toggle_map = Signal()
+    toggle_graphics = Signal()
+    toggle_cine = Signal()
     toggle_layout = Signal()
     stroke = Signal(object)  # Stroke
     add_region = Signal()

@@ -2,135 +2,48 @@
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject
 
-import saliency_viewer
-from saliency_viewer.domain import (
-    AnalysisResult,
-    ImageReference,
-    ModelCard,
-    Prediction,
-    RegionSet,
-    Series,
-    Study,
-    Volume,
-)
+from saliency_viewer.domain import ImageReference, ModelCard, Series, Study, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.editing import Editing
-from saliency_viewer.gui.files import FilePool
+from saliency_viewer.gui.facts import Case, Loading, Preview
+from saliency_viewer.gui.files import FilePool, Task
+from saliency_viewer.gui.grids import first_place
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import RecentFiles
-from saliency_viewer.gui.state import Case, DocumentState, View
-from saliency_viewer.models import CARD_NAME, OwnCode, is_package, read_card
-from saliency_viewer.regions import RegionEditor
-from saliency_viewer.runtime.files import write_text
-from saliency_viewer.runtime.folders import state_folder
-from saliency_viewer.session import SUFFIX, Document, load_session
-from saliency_viewer.spatial import Geometry
+from saliency_viewer.gui.reading import (
+    Loaded,
+    Named,
+    is_ours,
+    kind_of,
+    load_series,
+    make_demo,
+    named,
+    read_regions,
+    read_study,
+)
+from saliency_viewer.gui.restoring import Restored, restore
+from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.models import OwnCode, read_card
+from saliency_viewer.runtime.context import RunContext
 
-_THUMBNAIL = 52  # pixels
-_REGION_WORDS = ("regions", "mask", "seg", "label")
-
-
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """A decoded image with what the list shows of it."""
-
-    volume: Volume
-    digest: str
-    name: str
-    thumbnail: NDArray[np.uint8]
-
-
-# The readers are imported where they are called, in the pool: importing pydicom takes half a second.
-
-
-def warm_up() -> None:
-    """Import the readers before anybody asks for them."""
-    importlib.import_module("saliency_viewer.readers")
-
-
-def read_study(path: str) -> Study:
-    """The study at ``path``. Raises :class:`UserError`."""
-    from saliency_viewer.readers import open_study
-
-    return open_study(Path(path))
-
-
-def read_regions(path: str, geometry: Geometry) -> RegionSet:
-    """A label map laid on ``geometry``. Raises :class:`UserError`."""
-    from saliency_viewer.readers import load_regions
-
-    return load_regions(Path(path), geometry)
-
-
-def kind_of(path: str) -> str:
-    """``session``, ``model`` (a folder, model.toml or zip) or ``study``, by name and content."""
-    place = Path(path)
-    if path.endswith(SUFFIX):
-        return "session"
-    if place.suffix.lower() == ".zip" or place.name == CARD_NAME or (place / CARD_NAME).exists():
-        return "model" if is_package(place) else "study"
-    return "study"
-
-
-def load_series(series: Series) -> Loaded:
-    """Decode one series. Raises :class:`UserError`."""
-    from saliency_viewer.exporters import case_identifier
-    from saliency_viewer.pipeline import image_hash
-
-    volume = series.load()
-    digest = image_hash(volume)
-    return Loaded(volume, digest, _spoken(case_identifier(digest)), thumbnail(volume))
-
-
-def thumbnail(volume: Volume) -> NDArray[np.uint8]:
-    """The middle slice, small and square: (row, column) uint8."""
-    from saliency_viewer.render import to_grey
-
-    middle = volume.array[volume.array.shape[0] // 2]
-    step = max(1, min(middle.shape) // (2 * _THUMBNAIL))
-    grey = to_grey(np.ascontiguousarray(middle[::step, ::step]), volume.default_window())
-    side = min(grey.shape)
-    top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
-    return np.ascontiguousarray(grey[top : top + side, left : left + side])
-
-
-def make_demo(kind: str) -> Path:
-    """Write the demo's files into the user's state folder, once for each version; returns the folder of ``kind``."""
-    from saliency_viewer.pipeline import write_demo
-
-    folder = _demo_folder()
-    marker = folder / "complete"
-    if not marker.exists():
-        write_demo(folder)
-        write_text(marker, "")
-    return folder / kind
-
-
-def _demo_folder() -> Path:
-    return state_folder() / f"demo-{saliency_viewer.__version__}"
-
-
-def _is_ours(path: str | Path) -> bool:
-    """Demos and autosaves are no files of the user's."""
-    return Path(path).absolute().is_relative_to(state_folder())
-
-
-def _spoken(identifier: str) -> str:
-    return identifier.replace("case-", "Case ", 1)
+Item = TypeVar("Item")
+_FIRST = Preview(None, "First image", "still reading the folder")
+_CHECKED = Preview(None, "Image of the session", "checking that it is the one that was saved")
 
 
 class Opening(QObject):
-    """Hears everything that opens something, and reads it in the pool."""
+    """Hears everything that opens something, and reads it in the pool.
+
+    What takes long says how far it is and can be stopped; until it is done nothing that was open changes.
+    """
 
     def __init__(
         self,
@@ -145,14 +58,17 @@ class Opening(QObject):
         self._state, self._intents, self._pool = state, intents, pool
         self._editing, self._recent = editing, recent
         pool.failed.connect(self._refused)
-        pool.idle.connect(lambda: state.set_loading(""))
+        pool.idle.connect(lambda: state.set_loading(Loading()))
         intents.open_paths.connect(self.open_paths)
         intents.open_demo.connect(self.open_demo)
         intents.show_case.connect(self.show_case)
         intents.choose_model.connect(self.open_model)
         intents.import_regions.connect(self.open_regions)
+        intents.stop_reading.connect(self.stop)
         self._explain_next = False
         self._regions_next: str | None = None
+        self._tasks: list[Task] = []
+        self._loading: list[Case] = []
 
     @property
     def wants_to_explain(self) -> bool:
@@ -177,28 +93,48 @@ class Opening(QObject):
         else:
             self.open_study(path)
 
+    def stop(self) -> None:
+        """Stop reading; what was open before stays as it was."""
+        for task in self._tasks:
+            task.cancel()
+        self._explain_next, self._regions_next = False, None
+        self._state.set_preview(None)
+        self._state.set_loading(Loading("Stopping") if self._tasks else Loading())
+
+    # Studies and their series
+
     def open_study(self, path: str) -> None:
-        """List the series of a study and show the largest."""
-        self._state.set_loading("Reading the study")
+        """List the series of a study, the first image in sight meanwhile, and show the largest."""
 
         def show(study: Study) -> None:
             self._listed(path, study)
-            if not _is_ours(path):
+            if not is_ours(path):
                 self._recent.add_study(path)
 
-        self._pool.run(lambda: read_study(path), show)
+        def first(series: Series) -> None:  # in the pool's thread
+            self._pool.tell(lambda: self._look_at(series, task))
+
+        task = self._read("Reading the study", lambda context: read_study(path, context, first), show)
+
+    def _look_at(self, series: Series, task: Task) -> None:
+        """Read one image of a folder that is still being read; what cannot be read is told at the end."""
+
+        def show(loaded: Loaded) -> None:
+            if task in self._tasks and not task.cancelled:
+                self._state.set_preview(replace(_FIRST, volume=loaded.volume))
+
+        self._pool.run(lambda: load_series(series), show, failed=lambda _error: None)
 
     def _listed(self, path: str, study: Study) -> None:
         chosen = study.choose()
-        series = study.series
         cases = [
             Case(ImageReference(path, one.uid or str(one.number)), one, one.description or f"Series {one.number}")
-            for one in series
+            for one in study.series
         ]
-        first = self._state.add_cases(cases)
-        if study.unreadable:
-            self._state.told.emit(f"{len(study.unreadable)} files could not be read.")
-        self.show_case(first + next(i for i, one in enumerate(series) if one is chosen))
+        first = self._state.add_cases(cases, study.unreadable)
+        if self._state.preview is not None:
+            self._state.set_preview(replace(self._state.preview, subtitle="reading its series"))
+        self.show_case(first + next(i for i, one in enumerate(study.series) if one is chosen))
 
     def show_case(self, position: int) -> None:
         """Show a listed case, reading its pixels when that was not done yet."""
@@ -206,33 +142,47 @@ class Opening(QObject):
             return
         case = self._state.cases[position]
         if case.volume is not None:
+            self._state.set_preview(None)
             self._state.show(position)
-        elif case.series is not None:
-            series = case.series
-            self._state.set_loading("Reading the image")
-            self._pool.run(lambda: load_series(series), lambda loaded: self._loaded(position, loaded))
+        elif case.series is not None and case not in self._loading:
+            self._loading.append(case)
+            series, grid = case.series, case.grid
+            ended = partial(self._loading.remove, case)
+            self._read(
+                "Reading the image",
+                lambda context: load_series(series, context, grid),
+                lambda loaded: self._loaded(case, loaded),
+                ended,
+            )
 
-    def _loaded(self, position: int, loaded: Loaded) -> None:
-        case = self._state.cases[position]
-        case.volume, case.image_hash = loaded.volume, loaded.digest
-        case.name, case.thumbnail = loaded.name, loaded.thumbnail
+    def _loaded(self, case: Case, loaded: Loaded) -> None:
+        volume = loaded.volume
+        case.volume, case.thumbnail = volume, loaded.thumbnail
         if case.view.index == (0, 0, 0):
-            shape = loaded.volume.geometry.shape
-            case.view = View(tool=self._state.view.tool, index=(shape[0] // 2, shape[1] // 2, shape[2] // 2))
-        self._state.show(position)
+            place = first_place(case, volume, self._state.cases)
+            case.view = replace(case.view, tool=self._state.view.tool, index=place)
+        self._state.set_preview(None)
+        self._state.show(self._state.cases.index(case))
+        # Shown first: the digest of a large image takes seconds, and only names and files need it.
+        self._pool.run(lambda: named(volume), partial(self._name, case))
         if self._regions_next is not None:
             path, self._regions_next = self._regions_next, None
             self.open_regions(path)
         self._try_explain()
 
+    def _name(self, case: Case, found: Named) -> None:
+        self._state.name_case(case, found.digest, found.name)
+
+    # Models, regions, demos, sessions
+
     def open_model(self, path: str) -> None:
         """Read a package's card; its weights are read by the compute process only."""
         package = str(Path(path).parent) if Path(path).name == "model.toml" else path
-        self._state.set_loading("Reading the model's card")
+        self._state.set_loading(Loading("Reading the model's card"))
 
         def show(found: tuple[ModelCard, OwnCode | None]) -> None:
             self._state.set_model(package, *found)
-            if not _is_ours(package):
+            if not is_ours(package):
                 self._recent.add_model(package)
             self._try_explain()
 
@@ -249,7 +199,7 @@ class Opening(QObject):
 
     def open_demo(self, kind: str) -> None:
         """Write the phantom, open it with its model and its regions, and explain it."""
-        self._state.set_loading(f"Making the {kind} demo")
+        self._state.set_loading(Loading(f"Making the {kind} demo"))
         self._explain_next = True
 
         def show(folder: Path) -> None:
@@ -261,22 +211,68 @@ class Opening(QObject):
 
     def open_session(self, path: Path) -> None:
         """Reopen saved work; the image is read again from where it was."""
-        self._state.set_loading("Reading the session")
 
         def show(restored: Restored) -> None:
             self._restored(restored)
-            if not _is_ours(path):
+            if not is_ours(path):
                 self._recent.add_study(str(path))
 
-        self._pool.run(lambda: _restore(path), show)
+        def seen(volume: Volume) -> None:  # in the pool's thread
+            self._pool.tell(lambda: self._state.set_preview(replace(_CHECKED, volume=volume) if wanted() else None))
+
+        def wanted() -> bool:
+            return task in self._tasks and not task.cancelled
+
+        task = self._read("Reading the session", lambda context: restore(path, context, seen), show)
 
     def _restored(self, restored: Restored) -> None:
         case, model = restored.case, restored.model
         if model is not None:
             self._state.set_model(restored.model_path, *model)
         position = self._state.add_cases([case])
+        self._state.set_preview(None)
         self._state.show(position)
         self._state.touch(False)
+
+    # Helpers
+
+    def _read(
+        self,
+        what: str,
+        work: Callable[[RunContext], Item],
+        done: Callable[[Item], None],
+        ended: Callable[[], None] = lambda: None,
+    ) -> Task:
+        """Read in the pool, in words and fractions that the window shows; ``ended`` comes before any answer."""
+
+        def over() -> None:
+            self._tasks.remove(task)
+            ended()
+
+        def answer(item: Item) -> None:
+            over()
+            self._state.set_loading(Loading())
+            done(item)
+
+        def stopped() -> None:
+            over()
+            self._state.set_loading(Loading())
+            self._state.told.emit("Stopped reading. What was open is unchanged.")
+
+        def failed(error: UserError) -> None:
+            over()
+            self._refused(error)
+
+        self._state.set_loading(Loading(what, None, True))
+        task = self._pool.run_long(
+            work,
+            answer,
+            progressed=lambda fraction, words: self._state.set_loading(Loading(words or what, fraction, True)),
+            stopped=stopped,
+            failed=failed,
+        )
+        self._tasks.append(task)
+        return task
 
     def _try_explain(self) -> None:
         ready = self._state.volume is not None and self._state.model_path
@@ -286,67 +282,6 @@ class Opening(QObject):
 
     def _refused(self, error: UserError) -> None:
         self._explain_next = False
-        self._state.set_loading("")
+        self._state.set_preview(None)
+        self._state.set_loading(Loading())
         self._state.report(error)
-
-
-@dataclass(frozen=True, eq=False)
-class Restored:
-    """What a session file brought back; ``model`` is the package's card and code."""
-
-    case: Case
-    model_path: str
-    model: tuple[ModelCard, OwnCode | None] | None
-
-
-def _restore(path: Path) -> Restored:
-    document = load_session(path)
-    if document.image is None:
-        raise UserError("This session holds no image.", "Open the study itself.")
-    model = read_card(document.model) if document.model else None
-    series = read_study(document.image.path).choose(document.image.series)
-    loaded = load_series(series)
-    if document.image_hash and document.image_hash != loaded.digest:
-        raise UserError(
-            "The image has changed since the session was saved, so its regions and maps may not fit.",
-            "Put the original image back, or open the study anew.",
-        )
-    case = Case(document.image, series, loaded.name, loaded.volume, loaded.digest, loaded.thumbnail)
-    regions: RegionSet | None = document.regions
-    case.editor = RegionEditor(regions) if regions is not None else None
-    case.plan = document.plan
-    case.result = _result(document, loaded, model[0] if model else None, document.prediction)
-    case.view = view_from(document.view, loaded.volume)
-    return Restored(case, document.model, model)
-
-
-def _result(
-    document: Document, loaded: Loaded, card: ModelCard | None, prediction: Prediction | None
-) -> AnalysisResult | None:
-    if prediction is None or card is None:
-        return None
-    return AnalysisResult(
-        loaded.volume,
-        prediction,
-        document.maps,
-        card,
-        document.model_hash,
-        loaded.digest,
-        document.key_slices,
-    )
-
-
-def view_from(stored: Any, volume: Volume) -> View:
-    """The stored settings that still make sense for this image."""
-    shape = volume.geometry.shape
-    index = stored.get("index")
-    fits = isinstance(index, list) and len(index) == 3 and all(0 <= i < n for i, n in zip(index, shape, strict=True))
-    place = (int(index[0]), int(index[1]), int(index[2])) if fits else (shape[0] // 2, shape[1] // 2, shape[2] // 2)
-    fade, threshold = float(stored.get("fade", 0.5)), float(stored.get("threshold", 0.0))
-    return View(
-        index=place,
-        fade=min(max(fade, 0.0), 1.0),
-        threshold=min(max(threshold, 0.0), 1.0),
-        method=stored.get("method"),
-        region=stored.get("region"),
-    )

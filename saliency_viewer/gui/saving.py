@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
 
+from saliency_viewer.domain import Volume
 from saliency_viewer.errors import UserError
+from saliency_viewer.gui.facts import Loading
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.reading import named
 from saliency_viewer.gui.state import DocumentState
-from saliency_viewer.session import Autosave, Document, save_session
+from saliency_viewer.session import Autosave, Document, save_session, window_record
 
 _TICK = 5000  # ms between two looks at whether there is something to autosave
 
@@ -33,6 +37,8 @@ def document_of(state: DocumentState) -> Document:
         prediction=result.prediction if result is not None else None,
         key_slices=result.slices if result is not None else (),
         view={
+            "window": window_record(view.window),
+            "graphics": view.graphics,
             "index": list(view.index),
             "fade": view.fade,
             "threshold": view.threshold,
@@ -70,7 +76,8 @@ class Saving(QObject):
             self._autosave.discard()
             self._state.told.emit("Saved.")
 
-        self._pool.run(lambda: save_session(document, path), saved)
+        volume = self._state.volume
+        self._pool.run(lambda: save_session(_signed(document, volume), path), saved)
 
     def export(self, folder: str, identify: bool) -> None:
         """Write what the command line's ``explain`` writes, with the regions as drawn."""
@@ -81,7 +88,7 @@ class Saving(QObject):
             self._state.report(UserError("There is no map to export.", "Choose a method and compute its map first."))
             return
         plan, result, regions = case.plan, case.result, case.regions
-        self._state.set_loading("Writing files")
+        self._state.set_loading(Loading("Writing files"))
         self._pool.run(
             lambda: export_study(plan, result, regions, Path(folder), None, identify),
             lambda outcome: self._state.told.emit(f"Exported {len(outcome.files)} files and the table."),
@@ -110,4 +117,12 @@ class Saving(QObject):
             return
         self._stale = False
         document = document_of(self._state)
-        self._pool.run(lambda: self._autosave.changed(document), lambda _: None)
+        volume = self._state.volume
+        self._pool.run(lambda: self._autosave.changed(_signed(document, volume)), lambda _: None)
+
+
+def _signed(document: Document, volume: Volume | None) -> Document:
+    """The document with its image's digest, for who saves before that was known; in the pool, since it takes long."""
+    if document.image_hash or volume is None:
+        return document
+    return replace(document, image_hash=named(volume).digest)

@@ -2,78 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from saliency_viewer.domain import (
     AnalysisPlan,
     AnalysisResult,
     AttributionMap,
-    ImageReference,
     ModelCard,
     RegionSet,
-    Series,
     StatisticRow,
+    Unreadable,
     Volume,
-    Window,
 )
 from saliency_viewer.errors import UserError
+from saliency_viewer.gui.facts import Case, Compute, Loading, Preview, View
 from saliency_viewer.models import LayerNode, OwnCode
-from saliency_viewer.regions import RegionEditor
-
-
-@dataclass(frozen=True)
-class View:
-    """How the image is looked at. ``index`` is (slice, row, column); ``radius`` mm; ``fade`` and ``threshold`` 0..1."""
-
-    tool: str = "window"
-    fade: float = 0.5
-    threshold: float = 0.0
-    radius: float = 5.0
-    index: tuple[int, int, int] = (0, 0, 0)
-    axis: int = 0
-    window: Window | None = None
-    map_shown: bool = True
-    single: bool = False
-    region: str | None = None
-    method: str | None = None
-
-
-@dataclass(frozen=True)
-class Compute:
-    """What the compute process does for the window; ``job`` None when it rests."""
-
-    job: int | None = None
-    fraction: float = 0.0
-    text: str = ""
-    seconds_left: float | None = None
-    stopping: bool = False
-
-
-@dataclass(eq=False)
-class Case:
-    """One series of one study, and what was done with it."""
-
-    reference: ImageReference
-    series: Series | None
-    name: str
-    volume: Volume | None = None
-    image_hash: str = ""
-    thumbnail: NDArray[np.uint8] | None = None
-    editor: RegionEditor | None = None
-    plan: AnalysisPlan | None = None
-    result: AnalysisResult | None = None
-    rows: tuple[StatisticRow, ...] = ()
-    view: View = field(default_factory=View)
-
-    @property
-    def regions(self) -> RegionSet | None:
-        """The regions as drawn so far."""
-        return self.editor.regions if self.editor is not None else None
 
 
 class DocumentState(QObject):
@@ -89,6 +35,9 @@ class DocumentState(QObject):
     rows_changed = Signal()
     view_changed = Signal()  # tool, place, window, layout
     compute_changed = Signal()
+    loading_changed = Signal()
+    preview_changed = Signal()
+    unreadable_found = Signal(int)  # position of the list of files that could not be read
     probe_changed = Signal(object)  # index or None
     problem = Signal(object)  # UserError
     saved_changed = Signal()
@@ -103,7 +52,9 @@ class DocumentState(QObject):
         self.model_code: OwnCode | None = None
         self.layers: LayerNode | None = None
         self.compute = Compute()
-        self.loading = ""
+        self.loading = Loading()
+        self.preview: Preview | None = None
+        self.unreadable: list[tuple[int, tuple[Unreadable, ...]]] = []  # after how many cases, and the files
         self.modified = False
         self._no_view = View()
 
@@ -154,12 +105,29 @@ class DocumentState(QObject):
 
     # Changing
 
-    def add_cases(self, cases: list[Case]) -> int:
-        """Put new cases at the end; returns the position of the first."""
+    def add_cases(self, cases: list[Case], unreadable: tuple[Unreadable, ...] = ()) -> int:
+        """Put new cases at the end, with the files beside them that could not be read; returns the first's position."""
         first = len(self.cases)
         self.cases.extend(cases)
+        if unreadable:
+            self.unreadable.append((len(self.cases), unreadable))
         self.cases_changed.emit()
+        if unreadable:
+            self.unreadable_found.emit(len(self.unreadable) - 1)
         return first
+
+    def insert_case(self, position: int, case: Case) -> None:
+        """Put a case between the others; what is shown stays shown."""
+        self.cases.insert(position, case)
+        self.unreadable = [(count + (count >= position), files) for count, files in self.unreadable]
+        if self.current is not None and self.current >= position:
+            self.current += 1
+        self.cases_changed.emit()
+
+    def name_case(self, case: Case, digest: str, name: str) -> None:
+        """The digest of a case's image is known, and its name with it."""
+        case.image_hash, case.name = digest, name
+        self.cases_changed.emit()
 
     def show(self, position: int) -> None:
         """Show the case at ``position``, whose volume has been loaded."""
@@ -221,10 +189,17 @@ class DocumentState(QObject):
         self.compute = compute
         self.compute_changed.emit()
 
-    def set_loading(self, text: str) -> None:
-        """What is being read; empty when nothing is."""
-        self.loading = text
-        self.compute_changed.emit()
+    def set_loading(self, loading: Loading) -> None:
+        """What is being read or written."""
+        if loading != self.loading:
+            self.loading = loading
+            self.loading_changed.emit()
+
+    def set_preview(self, preview: Preview | None) -> None:
+        """Show an image in place of the case; None brings the case back."""
+        if preview is not self.preview:
+            self.preview = preview
+            self.preview_changed.emit()
 
     def touch(self, modified: bool = True) -> None:
         """There is work that is not saved (or, with False, all is saved)."""

@@ -52,6 +52,7 @@ QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; paddi
 #summaryCell {{ background: #0B0E12; border: 1px solid {LINE}; border-radius: 4px; }}
 #appName {{ font-size: 14px; font-weight: 600; }}
 #sectionTitle {{ font-size: 11px; font-weight: 600; color: {MUTED}; letter-spacing: 1px; }}
+#groupTitle {{ font-size: 11px; font-weight: 600; color: {SOFT}; padding: 6px 2px 0 2px; }}
 #emptyTitle {{ font-size: 20px; font-weight: 600; }}
 #soft {{ color: {SOFT}; }}
 #muted, #mutedButton {{ color: {MUTED}; font-size: 11px; }}
@@ -65,7 +66,7 @@ QScrollBar::handle {{ background: #343C48; border-radius: 4px; min-height: 24px;
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QPushButton, QToolButton {{
-  background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px 9px; color: {SOFT}; }}
+  background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px 7px; color: {SOFT}; }}
 QPushButton:hover, QToolButton:hover {{ background: {RAISED}; color: {TEXT}; }}
 QPushButton:focus, QToolButton:focus {{ border: 1px solid {ACCENT}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: #566070; }}
@@ -94,6 +95,8 @@ QComboBox QAbstractItemView {{
 QMenu {{ background: {RAISED}; border: 1px solid {LINE}; padding: 4px; }}
 QMenu::item {{ padding: 5px 20px; border-radius: 4px; }}
 QMenu::item:selected {{ background: {ACCENT_DARK}; }}
+QMenu::item:disabled {{ color: {MUTED}; background: transparent; }}
+QMenu::separator {{ height: 1px; background: {LINE}; margin: 4px 8px; }}
 QProgressBar {{ background: {LINE}; border: none; border-radius: 2px; max-height: 5px; min-height: 5px; }}
 QProgressBar::chunk {{ background: {VERIFIED}; border-radius: 2px; }}
 QSlider::groove:horizontal {{ height: 4px; background: {LINE}; border-radius: 2px; }}
@@ -105,6 +108,7 @@ QTableWidget {{ background: transparent; border: none; gridline-color: {LINE}; }
 QTableWidget {{ font-size: 12px; }}
 QTableWidget::item {{ border-bottom: 1px solid {LINE}; padding: 0 2px; }}
 QTableWidget::item:selected {{ background: {ACCENT_DARK}; color: {TEXT}; }}
+QTreeWidget::item {{ padding: 3px 0; }}
 QHeaderView, QHeaderView::section {{ background: transparent; border: none; color: {MUTED}; font-size: 11px; }}
 QSplitter::handle {{ background: {LINE}; }}
 """

@@ -37,11 +37,11 @@ def plane_name(volume: Volume, axis: int) -> str:
 
 
 def cells_for(state: DocumentState) -> list[Cell]:
-    """Three planes of a volume with the chosen map; the image and its maps of a radiograph."""
+    """Three planes of a volume with the chosen map; the image and its maps of a radiograph or a cine."""
     volume = state.volume
     if volume is None:
         return []
-    if volume.geometry.shape[0] > 1:
+    if volume.is_stack:
         return [Cell(axis, state.amap, plane_name(volume, axis)) for axis in range(3)]
     chosen = state.amap
     others = [one for one in state.maps if one is not chosen]
@@ -152,7 +152,8 @@ class ViewGrid(QWidget):
             with QSignalBlocker(one):
                 one.set_slice(view.index[cell.axis])
                 one.set_window(view.window or volume.default_window())
-                one.set_crosshair(view.index if volume.geometry.shape[0] > 1 else None)
+                one.set_graphics(view.graphics)
+                one.set_crosshair(view.index if volume.is_stack else None)
                 one.set_tool(view.tool)
                 one.set_brush_radius(view.radius)
 
@@ -171,7 +172,7 @@ class ViewGrid(QWidget):
             said = f"model says: {result.prediction.label} {result.prediction.probability:.2f}" if result else ""
             view.set_title(cell.title, said, "", "")
             return
-        title = cell.title if self._volume_is_flat else f"{cell.title} · {method_label(amap.method)}"
+        title = cell.title if not self._cuts_planes else f"{cell.title} · {method_label(amap.method)}"
         kind: str = amap.validity.badge
         words = badge_words(amap)
         if not amap.target_is_predicted:
@@ -179,8 +180,8 @@ class ViewGrid(QWidget):
         view.set_title(title, target_words(amap), words, kind)
 
     @property
-    def _volume_is_flat(self) -> bool:
-        return self._state.volume is not None and self._state.volume.geometry.shape[0] == 1
+    def _cuts_planes(self) -> bool:
+        return self._state.volume is not None and self._state.volume.is_stack
 
     def _draw_regions(self) -> None:
         for one, _cell in zip(self.views, self._cells, strict=False):

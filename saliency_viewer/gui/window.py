@@ -9,22 +9,28 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QScrollArea, QStackedWid
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.actions import make_actions
 from saliency_viewer.gui.analysis import Analysis
+from saliency_viewer.gui.cine import Cine
 from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.desk import Desk
 from saliency_viewer.gui.dialogs.batch import BatchDialog
 from saliency_viewer.gui.editing import Editing
 from saliency_viewer.gui.files import FilePool
+from saliency_viewer.gui.grids import Grids
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import LayoutMemory, RecentFiles
-from saliency_viewer.gui.opening import Opening, warm_up
-from saliency_viewer.gui.panels.bars import BottomBar, StatusLine, TopBar
+from saliency_viewer.gui.opening import Opening
+from saliency_viewer.gui.panels.bars import BottomBar, TopBar
 from saliency_viewer.gui.panels.evidence import EvidencePanel
 from saliency_viewer.gui.panels.methods import MethodsPanel
 from saliency_viewer.gui.panels.model import ModelPanel
+from saliency_viewer.gui.panels.notices import NoticeLine
+from saliency_viewer.gui.panels.preview import PreviewPage
 from saliency_viewer.gui.panels.regions import RegionsPanel
 from saliency_viewer.gui.panels.start import StartPage
+from saliency_viewer.gui.panels.status import StatusLine
 from saliency_viewer.gui.panels.studies import StudiesPanel
 from saliency_viewer.gui.preparing import Preparing
+from saliency_viewer.gui.reading import warm_up
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.gui.viewports import ViewGrid
@@ -53,6 +59,8 @@ class MainWindow(QMainWindow):
         self.editing = Editing(self.state, self.intents, self)
         self.recent = RecentFiles(self.intents, self.pool, self)
         self.opening = Opening(self.state, self.intents, self.pool, self.editing, self.recent, self)
+        self.grids = Grids(self.state, self.intents, self)
+        self.cine = Cine(self.state, self.intents, self)
         self.consent = Consent(self.intents, self)
         self.preparing = Preparing(self.state, self.worker, self.consent, self)
         self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self.consent, self)
@@ -66,7 +74,8 @@ class MainWindow(QMainWindow):
         self.intents.batch_dialog.connect(self._open_batch)
         self.intents.close.connect(self.close)
         self.state.saved_changed.connect(lambda: self.setWindowModified(self.state.modified))
-        self.state.volume_changed.connect(self._show_images)
+        for fact in (self.state.volume_changed, self.state.preview_changed):
+            fact.connect(self._show_page)
 
     def start(self) -> None:
         """Start the compute process; it and the file pool import what they need while the user looks round."""
@@ -93,7 +102,7 @@ class MainWindow(QMainWindow):
         middle.addWidget(self._right())
         column.addWidget(TopBar(self.state, self.intents, self.recent, self.actions_by_id))
         column.addLayout(middle, 1)
-        self.status = StatusLine(self.state)
+        self.status = StatusLine(self.state, self.intents)
         column.addWidget(self.status)
         return whole
 
@@ -104,12 +113,16 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(theme.S - 2, theme.S - 2, theme.S - 2, theme.S - 2)
         column.setSpacing(theme.S - 2)
         column.addWidget(self.viewports, 1)
+        self.notices = NoticeLine(self.state, self.intents)
+        column.addWidget(self.notices)
         self.bottom = BottomBar(self.state, self.intents)
         column.addWidget(self.bottom)
         self._pages = QStackedWidget()
         self._pages.setObjectName("centre")
         self._pages.addWidget(StartPage(self.state, self.intents, self.recent))
         self._pages.addWidget(images)
+        self.preview = PreviewPage(self.state)
+        self._pages.addWidget(self.preview)
         return self._pages
 
     def _right(self) -> QWidget:
@@ -135,8 +148,10 @@ class MainWindow(QMainWindow):
     def _open_batch(self) -> None:
         self.desk.open_batch(self.methods.ticked, lambda: self.consent.digests(self.state.model_code))
 
-    def _show_images(self) -> None:
-        self._pages.setCurrentIndex(1 if self.state.volume is not None else 0)
+    def _show_page(self) -> None:
+        """What is on the way, else the images, else how to begin."""
+        image = 1 if self.state.volume is not None else 0
+        self._pages.setCurrentIndex(2 if self.state.preview is not None else image)
 
     # Qt's events
 
@@ -171,6 +186,7 @@ class MainWindow(QMainWindow):
         """Stop everything that runs beside the window."""
         for dialog in self.findChildren(BatchDialog):
             dialog.end_now()
+        self.cine.stop()
         self.pool.close()
         self.saving.forget()
         self.worker.close()

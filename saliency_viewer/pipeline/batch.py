@@ -108,7 +108,8 @@ class _Runner:
     @staticmethod
     def case_plan(case: Case, plan: AnalysisPlan) -> AnalysisPlan:
         """The batch's plan for this case."""
-        return replace(plan, image=case.image, model=case.model or plan.model)
+        image = replace(case.image, grid=case.image.grid or plan.image.grid)
+        return replace(plan, image=image, model=case.model or plan.model)
 
     def run(self, case: Case, plan: AnalysisPlan, context: RunContext) -> CaseFailure | None:
         """Run one case, or find it done; returns its failure, if any."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency_viewer.domain import AttributionMap, Provenance, RegionSet, StatisticRow, Validity
+from saliency_viewer.domain import AttributionMap, Grid, Provenance, RegionSet, StatisticRow, Validity
 from saliency_viewer.exporters import write_statistics
 from saliency_viewer.measure import region_statistics
 from saliency_viewer.pipeline.case import combined_regions
@@ -23,16 +23,18 @@ def measure_map(
     organ_file: Path | None = None,
     subject: str = "",
     on_warning: Callable[[str], None] | None = None,
+    grid: Grid | None = None,
 ) -> tuple[StatisticRow, ...]:
     """Write the statistics of the map at ``path`` to the CSV file ``out``.
 
     The map is read as an image is; NaN means not seen. ``organ_file``: every region in it together is the
-    organ. ``on_warning`` is told what is unusual about the files. Raises :class:`UserError` when a file cannot be
+    organ. ``on_warning`` is told what is unusual about the files; ``grid`` is that of a map whose slices are
+    unevenly spaced (see :class:`~saliency_viewer.domain.Series`). Raises :class:`UserError` when a file cannot be
     read or lies on another grid.
     """
     from saliency_viewer.readers import open_study
 
-    volume = open_study(path).choose().load()
+    volume = open_study(path).choose().load(grid=grid)
     amap = AttributionMap(
         array=np.asarray(volume.array, dtype=np.float32),
         geometry=volume.geometry,

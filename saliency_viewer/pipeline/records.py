@@ -24,7 +24,8 @@ def plan_record(plan: AnalysisPlan, identify: bool) -> dict[str, Any]:
         return record
     series = plan.image.series
     # A number chooses among series; a UID would lead back to the patient.
-    record["image"] = {"series": series if series is not None and series.isdigit() else None}
+    number = series if series is not None and series.isdigit() else None
+    record["image"] = {"series": number, "grid": plan.image.grid}
     del record["model"]
     return record
 

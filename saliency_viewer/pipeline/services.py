@@ -64,17 +64,18 @@ class Services:
         return self._studies.get((path, stamp(path)), lambda: open_study(Path(path), context))
 
     def image(self, reference: ImageReference, context: RunContext | None = None) -> LoadedImage:
-        """The chosen series' volume."""
+        """The chosen series' volume on the chosen grid."""
         context = context or RunContext()
         study = self.study(reference.path, context.part(0.0, 0.2))
         series = study.choose(reference.series)
+        grid = reference.grid if reference.grid in series.grids else series.grids[0]
 
         def load() -> LoadedImage:
-            volume = series.load(context.part(0.2, 1.0))
+            volume = series.load(context.part(0.2, 1.0), grid)
             warnings = tuple(dict.fromkeys((*series.warnings, *volume.warnings)))
             return LoadedImage(volume, image_hash(volume), warnings)
 
-        return self._volumes.get((reference.path, stamp(reference.path), series.uid, series.number), load)
+        return self._volumes.get((reference.path, stamp(reference.path), series.uid, series.number, grid), load)
 
     def classifier(self, path: str, device: str = "cpu") -> Classifier:
         """The model of a package, ready on ``device``."""

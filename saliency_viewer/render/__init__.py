@@ -4,6 +4,8 @@ from saliency_viewer.render.colours import COLOUR_MAPS, ONE_SIDED, RANKS, TWO_SI
 from saliency_viewer.render.outlines import outlines
 from saliency_viewer.render.overlay import map_colours, map_levels, overlay, overlay_rgba
 from saliency_viewer.render.picture import SlicePicture
+from saliency_viewer.render.pixels import grey_slice, slice_pixels
+from saliency_viewer.render.presets import file_presets, usual_presets, window_name
 from saliency_viewer.render.slice_figure import slice_figure
 from saliency_viewer.render.statistics_figure import statistics_figure
 from saliency_viewer.render.style import MapStyle, style_for
@@ -18,14 +20,19 @@ __all__ = [
     "MapStyle",
     "SlicePicture",
     "colour_table",
+    "file_presets",
+    "grey_slice",
     "map_colours",
     "map_levels",
     "outlines",
     "overlay",
     "overlay_rgba",
     "slice_figure",
+    "slice_pixels",
     "statistics_figure",
     "style_for",
     "summary_figure",
     "to_grey",
+    "usual_presets",
+    "window_name",
 ]

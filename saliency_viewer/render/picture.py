@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.domain import Volume, Window
-from saliency_viewer.render.window import to_grey
+from saliency_viewer.render.pixels import slice_pixels
 from saliency_viewer.spatial import Geometry, Plane, edge_letters, plane_of_axis
 
 
@@ -60,10 +60,8 @@ class SlicePicture:
         return picture[:, ::-1] if self.plane.flip_right else picture
 
     def image(self, volume: Volume, index: int, window: Window) -> NDArray[np.uint8]:
-        """Grey (height, width) or RGB (height, width, 3) pixels of a slice, not yet scaled."""
-        if volume.colour is not None:
-            return np.asarray(self.cut(volume.colour, index), dtype=np.uint8)
-        return to_grey(self.cut(volume.array, index), window)
+        """Grey (height, width) or RGB (height, width, 3) pixels of a slice, not yet scaled, without graphics."""
+        return slice_pixels(volume, lambda array: self.cut(array, index), window)
 
     def points(self, turned: NDArray[np.float64]) -> NDArray[np.float64]:
         """(x, y) on the scaled picture of (row, column) voxel-centre coordinates of a turned slice."""

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.domain import Window
 
+Padding = tuple[float, float]  # smallest and largest value of what was not imaged, both inclusive
 
-def to_grey(slice2d: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
-    """Grey levels 0..255 of modality values of any shape, by the window's function. NaN becomes black."""
+
+def to_grey(slice2d: NDArray[np.generic], window: Window, padding: Padding | None = None) -> NDArray[np.uint8]:
+    """Grey levels 0..255 of modality values of any shape, by the window's function. NaN and padding become black.
+
+    Pictures of a volume are made by :func:`~saliency_viewer.render.pixels.slice_pixels`, which knows its padding.
+    """
     values = np.asarray(slice2d)
     if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
         native = values.astype(values.dtype.newbyteorder("="), copy=False)
-        table = _table(native.dtype.str, window)
+        table = _table(native.dtype.str, window, padding)
         codes = native.view(f"u{native.dtype.itemsize}")
         return np.asarray(table[codes])
-    return _windowed(values, window)
+    return _without(padding, values, _windowed(values, window))
 
 
 @lru_cache(maxsize=16)
-def _table(dtype: str, window: Window) -> NDArray[np.uint8]:
+def _table(dtype: str, window: Window, padding: Padding | None) -> NDArray[np.uint8]:
     """Grey of every value of an 8 or 16 bit integer type, in the order of its unsigned bit patterns."""
     size = np.dtype(dtype).itemsize
-    return _windowed(np.arange(256**size, dtype=f"u{size}").view(dtype), window)
+    values = np.arange(256**size, dtype=f"u{size}").view(dtype)
+    return _without(padding, values, _windowed(values, window))
+
+
+def _without(padding: Padding | None, values: NDArray[Any], grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if padding is not None:
+        grey[(values >= padding[0]) & (values <= padding[1])] = 0
+    return grey
 
 
 def _windowed(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from saliency_viewer.session.document import Document
 from saliency_viewer.session.file import SUFFIX, load_session, save_session
 from saliency_viewer.session.recent import Recent, forget_recent, load_recent, save_recent
 from saliency_viewer.session.settings import Settings, load_settings, save_settings
+from saliency_viewer.session.windows import window_from, window_record
 
 __all__ = [
     "SUFFIX",
@@ -22,4 +23,6 @@ __all__ = [
     "save_recent",
     "save_session",
     "save_settings",
+    "window_from",
+    "window_record",
 ]

@@ -8,12 +8,31 @@ from typing import Any
 from saliency_viewer.errors import UserError
 
 FORMAT = "saliency-viewer session"
-VERSION = 1
+VERSION = 2
 
 Record = dict[str, Any]
 
+
+_UNKNOWN = {"frame_of_reference": "", "through_space": True, "located": True}
+
+
+def _with_grids(record: Record) -> Record:
+    """Version 2 says which grid an image was shown on, and whether and in which coordinate system grids stand."""
+    changed = dict(record)
+    if changed["image"] is not None:
+        changed["image"] = {**changed["image"], "grid": ""}
+    if changed["regions"] is not None:
+        changed["regions"] = _located(changed["regions"])
+    changed["maps"] = [_located(amap) for amap in changed["maps"]]
+    return changed
+
+
+def _located(holder: Record) -> Record:
+    return {**holder, "geometry": {**holder["geometry"], **_UNKNOWN}}
+
+
 # From version k (the key) to k + 1. A change of the schema raises VERSION and adds its step here.
-MIGRATIONS: dict[int, Callable[[Record], Record]] = {}
+MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _with_grids}
 
 
 def migrate(

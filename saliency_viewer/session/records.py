@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import (
     AnalysisPlan,
     AttributionMap,
+    Grid,
     ImageReference,
     Prediction,
     Provenance,
@@ -38,7 +39,7 @@ def to_record(document: Document, arrays: Arrays) -> dict[str, Any]:
     """JSON-ready record; arrays are put into ``arrays`` under their member names."""
     image, plan = document.image, document.plan
     return {
-        "image": None if image is None else {"path": image.path, "series": image.series},
+        "image": None if image is None else {"path": image.path, "series": image.series, "grid": image.grid},
         "image_hash": document.image_hash,
         "model": document.model,
         "model_hash": document.model_hash,
@@ -56,7 +57,7 @@ def from_record(record: Mapping[str, Any], store: ArrayStore) -> Document:
     image, plan = record["image"], record["plan"]
     regions, prediction = record["regions"], record["prediction"]
     return Document(
-        image=None if image is None else ImageReference(str(image["path"]), image["series"]),
+        image=None if image is None else _reference(image),
         image_hash=str(record["image_hash"]),
         model=str(record["model"]),
         model_hash=str(record["model_hash"]),
@@ -69,6 +70,12 @@ def from_record(record: Mapping[str, Any], store: ArrayStore) -> Document:
     )
 
 
+def _reference(record: Mapping[str, Any]) -> ImageReference:
+    if record["grid"] not in ("", *get_args(Grid)):
+        raise ValueError("unknown grid")
+    return ImageReference(str(record["path"]), record["series"], record["grid"])
+
+
 def _geometry_record(geometry: Geometry) -> dict[str, Any]:
     return {
         "shape": list(geometry.shape),
@@ -77,6 +84,7 @@ def _geometry_record(geometry: Geometry) -> dict[str, Any]:
         "oriented": geometry.oriented,
         "through_space": geometry.through_space,
         "located": geometry.located,
+        "frame_of_reference": geometry.frame_of_reference,
     }
 
 
@@ -84,14 +92,14 @@ def _geometry(record: Mapping[str, Any]) -> Geometry:
     z, y, x = (int(n) for n in record["shape"])
     if record["calibration"] not in ("patient", "detector", "none"):
         raise ValueError("unknown calibration")
-    # Files of earlier versions do not say the last two.
     return Geometry(
         (z, y, x),
         np.array(record["affine"]),
         record["calibration"],
         bool(record["oriented"]),
-        through_space=bool(record.get("through_space", True)),
-        located=bool(record.get("located", True)),
+        bool(record["through_space"]),
+        bool(record["located"]),
+        str(record["frame_of_reference"]),
     )
 
 

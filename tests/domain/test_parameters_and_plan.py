@@ -73,7 +73,7 @@ def test_impossible_values_are_refused_with_the_range(name, given):
 
 def test_plan_survives_json():
     plan = AnalysisPlan(
-        ImageReference("a/b", "1.2.3"),
+        ImageReference("a/b", "1.2.3", "regular"),
         "package",
         (MethodRequest("grad-cam"), MethodRequest("smooth-grad", {"samples": 9, "sigma": 0.1})),
         target="pneumonia",
@@ -87,3 +87,9 @@ def test_plan_survives_json():
 def test_plan_shows_no_path_in_messages():
     plan = AnalysisPlan(ImageReference("/home/Doe^Jane/ct", None), "/home/Doe^Jane/model", ())
     assert "Doe" not in repr(plan)
+
+
+def test_a_plan_of_before_there_were_grids_means_the_usual_one():
+    data = AnalysisPlan(ImageReference("a"), "package", ()).to_dict()
+    del data["image"]["grid"]
+    assert AnalysisPlan.from_dict(data).image == ImageReference("a")

@@ -132,3 +132,28 @@ def test_the_extent_and_the_peak_pass_over_what_is_not_finite() -> None:
     assert amap.extent == (-5.0, 2.0)
     assert amap.peak == (1, 0, 3)
     assert map_of(np.zeros((1, 2, 2), np.float32)).peak is None
+
+
+@pytest.mark.parametrize(
+    ("calibration", "oriented", "modality", "slices", "expected"),
+    [
+        ("patient", True, "CT", 5, True),
+        ("patient", True, "US", 5, True),  # a 3D ultrasound says where its slices lie
+        ("patient", False, "OT", 5, True),  # NIfTI that does not say which side is which
+        ("none", True, "MR", 5, True),
+        ("none", False, "OT", 5, False),
+        ("patient", False, "US", 5, False),
+        ("detector", True, "XA", 5, False),
+        ("patient", True, "CT", 1, False),
+    ],
+)
+def test_frames_that_only_follow_each_other_are_no_stack(calibration, oriented, modality, slices, expected):
+    geometry = Geometry.from_spacing((slices, 3, 4), (1, 1, 1), calibration, oriented)
+    assert Volume(np.zeros((slices, 3, 4)), geometry, modality).is_stack is expected
+
+
+def test_the_automatic_window_is_there_beside_the_files_own():
+    array = np.arange(1000.0).reshape(1, 20, 50)
+    volume = volume_of(array, window=Window(1, 2))
+    assert volume.default_window() == Window(1, 2)
+    assert volume.auto_window == volume_of(array).default_window()

@@ -18,10 +18,13 @@ from saliency_viewer.domain import (
     OutputSpec,
     Prediction,
     Provenance,
+    Series,
+    Study,
+    Unreadable,
     Validity,
     Volume,
 )
-from saliency_viewer.gui.state import Case
+from saliency_viewer.gui.facts import Case
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.gui.worker import ComputeWorker
 from saliency_viewer.pipeline import Done, Job, ModelJob
@@ -130,7 +133,7 @@ def real_window(qtbot, tmp_path: Path):
 @pytest.fixture
 def volume() -> Volume:
     array = np.random.default_rng(4).integers(0, 900, SHAPE).astype(np.int16)
-    return Volume(array, Geometry.from_spacing(SHAPE, (3.0, 1.0, 1.0)), "CT", units="HU")
+    return Volume(array, Geometry.from_spacing(SHAPE, (3.0, 1.0, 1.0), "patient"), "CT", units="HU")
 
 
 @pytest.fixture
@@ -208,3 +211,38 @@ def mask(tmp_path: Path, image: Path) -> Path:
 def nothing_left(qapp: QApplication):
     yield
     assert not [one for one in qapp.topLevelWidgets() if one.isVisible() and isinstance(one, MainWindow)]
+
+
+@pytest.fixture
+def make_series() -> Callable[..., Series]:
+    """A series whose pixels are made when they are asked for; ``shape`` and ``fields`` are its volume's."""
+
+    def make(number: int = 1, shape: tuple[int, int, int] = SHAPE, calibration: str = "patient", **fields) -> Series:
+        about = {key: fields.pop(key) for key in ("group", "warnings", "grids", "other_loader") if key in fields}
+        loader = fields.pop("loader", None)
+        oriented = fields.pop("oriented", calibration == "patient")
+        array = np.random.default_rng(number).integers(0, 900, shape).astype(np.int16)
+        geometry = Geometry.from_spacing(shape, (3.0, 1.0, 1.0), calibration, oriented)
+        fields = {"modality": "CT", "units": "HU", "warnings": about.get("warnings", ()), **fields}
+        return Series(
+            f"1.2.{number}", number, fields["modality"], f"Thorax {number}", *shape[1:], shape[0], (3.0, 1.0, 1.0),
+            "axial", "", loader or (lambda _context: Volume(array, geometry, **fields)), **about,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def show_series(
+    qtbot, window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., MainWindow]:
+    """Opens a path that holds these series, and waits until the largest is shown and has its name."""
+
+    def show(*series: Series, unreadable: tuple[Unreadable, ...] = ()) -> MainWindow:
+        study = Study(str(tmp_path), series, unreadable=unreadable)
+        monkeypatch.setattr("saliency_viewer.readers.open_study", lambda *_: study)
+        window.intents.open_paths.emit([str(tmp_path)])
+        qtbot.waitUntil(lambda: window.state.volume is not None and not window.pool.busy, timeout=20000)
+        return window
+
+    return show

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import QPushButton, QToolButton
 
 from saliency_viewer.gui.analysis import FIRST_METHODS
 from saliency_viewer.gui.dialogs.message import MessageDialog
-from saliency_viewer.gui.opening import kind_of
 from saliency_viewer.gui.panels.start import StartPage
+from saliency_viewer.gui.reading import kind_of
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.runtime.resources import resource_path
 from saliency_viewer.session import Autosave, load_recent, load_settings, recoverable

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from saliency_viewer.domain import Region, RegionSet
+from saliency_viewer.domain import AttributionMap, Provenance, Region, RegionSet, Validity
 from saliency_viewer.errors import UserError
 from saliency_viewer.measure import region_statistics
 from saliency_viewer.spatial import Geometry
@@ -161,3 +161,19 @@ def test_sizes_are_given_for_the_rest_and_the_whole_too(measured, part):
 def test_an_organ_that_is_no_mask_is_refused(flat_map):
     with pytest.raises(UserError, match="no mask"):
         region_statistics(flat_map, RegionSet(flat_map.geometry), "brain")
+
+
+def test_frames_of_a_projection_have_no_volume_and_one_picture_has_an_area_at_the_detector():
+    def rows(slices: int):
+        geometry = Geometry.from_spacing((slices, 4, 6), (1.0, 0.5, 0.5), "detector", True)
+        amap = AttributionMap(
+            np.ones(geometry.shape, np.float32), geometry, "m", "t", Validity("verified"), Provenance("m", {}, "t", 0)
+        )
+        region = Region.from_mask("part", "#56B4E9", np.ones(geometry.shape, dtype=bool))
+        return {row.statistic: row for row in region_statistics(amap, RegionSet(geometry, (region,)))[:16]}
+
+    assert rows(3)["volume_ml"].value is None
+    assert "projection" in rows(3)["volume_ml"].note
+    area = rows(1)["area_mm2"]
+    assert area.value == 24 * 0.25
+    assert "at the detector" in area.note

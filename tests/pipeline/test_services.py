@@ -4,12 +4,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from saliency_viewer.domain import ImageReference
+from saliency_viewer.domain import ImageReference, Series, Study, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline import Services
 from saliency_viewer.pipeline.services import stamp
+from saliency_viewer.spatial import Geometry
 
 
 def test_a_volume_and_a_model_are_read_once(image: Path, block_model: Path) -> None:
@@ -45,3 +47,34 @@ def test_a_stamp_changes_with_time_size_and_names(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there_is_a_user_error() -> None:
     with pytest.raises(UserError, match="nothing at the given path"):
         stamp("/scans/Doe_Jane")
+
+
+def _two_grids() -> Series:
+    def volume(rows: int) -> Volume:
+        array = np.full((4, rows, 8), rows, dtype=np.int16)
+        return Volume(array, Geometry.from_spacing(array.shape, calibration="patient", oriented=True), "CT")
+
+    return Series(
+        "1.2", 1, "CT", "", 8, 8, 4, (1, 1, 1), "axial", "", lambda _context: volume(8),
+        grids=("regular", "stored"), other_loader=lambda _context: volume(6),
+    )  # fmt: skip
+
+
+def test_the_wanted_grid_is_read_and_kept_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = Study(str(tmp_path), (_two_grids(),))
+    monkeypatch.setattr("saliency_viewer.readers.open_study", lambda *_: study)
+    services = Services(volumes=5)
+    rows = {
+        grid: services.image(ImageReference(str(tmp_path), None, grid)).volume.geometry.shape[1]
+        for grid in ("", "regular", "stored")
+    }
+    assert rows == {"": 8, "regular": 8, "stored": 6}
+    assert len(services._volumes._items) == 2  # the usual grid under both its names is one
+    digests = {services.image(ImageReference(str(tmp_path), None, grid)).digest for grid in ("", "stored")}
+    assert len(digests) == 2
+
+
+def test_a_grid_that_a_series_does_not_offer_is_its_usual_one(image: Path) -> None:
+    services = Services()
+    usual = services.image(ImageReference(str(image)))
+    assert services.image(ImageReference(str(image), None, "regular")) is usual

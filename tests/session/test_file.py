@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from saliency_viewer.domain import ImageReference
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime import files
 from saliency_viewer.session import Document, load_session, save_session
@@ -200,3 +201,37 @@ def test_an_old_record_passes_through_every_migration_in_order() -> None:
     }
     found = migrate({"format": FORMAT, "version": 1}, version=3, migrations=steps)
     assert found == {"format": FORMAT, "version": 3, "trail": [1, 2]}
+
+
+def test_the_grid_and_its_coordinate_system_come_back(document: Document, tmp_path: Path) -> None:
+    assert document.regions is not None
+    located = dataclasses.replace(document.regions.geometry, frame_of_reference="1.2.3")
+    regions = dataclasses.replace(document.regions, geometry=located)
+    image = ImageReference("study/here", "2", "regular")
+    plan = dataclasses.replace(document.plan, image=image)
+    saved = save_session(
+        dataclasses.replace(document, image=image, plan=plan, regions=regions), tmp_path / "a.svsession"
+    )
+    found = load_session(saved)
+    assert found.image == image
+    assert found.plan == plan
+    assert found.regions is not None
+    assert found.regions.geometry.frame_of_reference == "1.2.3"
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(_index(saved, image={"path": "p", "series": None, "grid": "bent"}))
+
+
+def test_a_session_of_version_1_opens_on_the_usual_grid(document: Document, tmp_path: Path) -> None:
+    path = save_session(document, tmp_path / "a.svsession")
+    with zipfile.ZipFile(path) as archive:
+        record = json.loads(archive.read("session.json"))
+    record["version"] = 1
+    del record["image"]["grid"], record["plan"]["image"]["grid"]
+    for holder in (record["regions"], *record["maps"]):
+        del holder["geometry"]["frame_of_reference"]
+    found = load_session(_rewritten(path, {"session.json": json.dumps(record).encode()}))
+    assert found.image == document.image
+    assert found.plan == document.plan
+    assert found.maps[0].geometry.same_as(document.maps[0].geometry, 0.0)
+    empty = save_session(Document(), tmp_path / "b.svsession")
+    assert load_session(_index(empty, version=1)).image is None

@@ -1,24 +1,24 @@
-"""The bars round the viewports: tools on top, sliders below, the status line at the bottom."""
+"""The bars round the viewports: tools on top, sliders below."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFrame, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QSlider, QToolButton, QWidget
 
-from saliency_viewer.domain import RESEARCH_NOTICE
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import RecentFiles
 from saliency_viewer.gui.panels.menus import opening_menu
 from saliency_viewer.gui.panels.methods import time_left
-from saliency_viewer.gui.panels.parts import label, method_label, row
+from saliency_viewer.gui.panels.parts import label, row
+from saliency_viewer.gui.panels.view_menus import presets_menu, refresh_view_actions, view_menu
 from saliency_viewer.gui.state import DocumentState
 
 _STEPS = 1000
+_PILL_WIDTH = 140
 _PLANES = ("Slice", "Row", "Column")
 
 
@@ -44,29 +44,27 @@ class TopBar(QWidget):
             line.addWidget(_tool(actions[name]))
         line.addSpacing(theme.S)
         line.addWidget(_group([actions[name] for name in ("pan", "window", "probe")]))
+        presets = presets_menu(self, state, intents)
+        line.addWidget(_menu_button("Presets ▾", "Windows of the file, and the usual ones", presets))
+        line.addWidget(_menu_button("View ▾", "What is drawn, and how the pictures stand", view_menu(self, actions)))
         line.addSpacing(theme.S)
         line.addWidget(_group([actions[name] for name in ("polygon", "brush", "erase")]))
         line.addSpacing(theme.S)
         line.addWidget(_tool(actions["undo"], "Undo"))
         line.addWidget(_tool(actions["redo"], "Redo"))
         line.addStretch(1)
-        line.addWidget(_tool(actions["cheat-sheet"]))
         line.addWidget(self._layout_button)
         line.addWidget(self._pill)
         self.setLayout(line)
-        for fact in (state.view_changed, state.regions_changed, state.volume_changed):
+        for fact in (state.view_changed, state.regions_changed, state.volume_changed, state.result_changed):
             fact.connect(self.refresh)
-        state.compute_changed.connect(self._show_compute)
+        for fact in (state.compute_changed, state.loading_changed):
+            fact.connect(self._show_compute)
         self.refresh()
         self._show_compute()
 
     def _open_button(self, intents: Intents, recent: RecentFiles) -> QToolButton:
-        made = QToolButton()
-        made.setText("Open ▾")
-        made.setAccessibleName("Open")
-        made.setToolTip("Open a study, an image or a session")
-        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        made = _menu_button("Open ▾", "Open a study, an image or a session", None)
         ways = [(self._actions[name].toolTip(), self._actions[name].trigger) for name in ("open-folder", "open")]
         take = intents.open_paths.emit
         made.setMenu(opening_menu(made, intents, ways, lambda: recent.list.studies, lambda path: take([path])))
@@ -79,16 +77,20 @@ class TopBar(QWidget):
         editor = case.editor if case is not None else None
         self._actions["undo"].setEnabled(editor is not None and editor.can_undo)
         self._actions["redo"].setEnabled(editor is not None and editor.can_redo)
+        refresh_view_actions(self._actions, self._state)
         self._layout_button.setText("Layout 1 × 1" if view.single else "Layout 2 × 2")
 
     def _show_compute(self) -> None:
-        compute = self._state.compute
+        compute, loading = self._state.compute, self._state.loading
+        refresh_view_actions(self._actions, self._state)  # one that asked for reading shows the truth again
+        words = loading.text or "CPU · ready"
         if compute.job is not None:
-            words = "stopping" if compute.stopping else time_left(compute.seconds_left)
-            self._pill.setText(" · ".join(word for word in ("CPU", "1 job", words) if word))
-        else:
-            self._pill.setText(self._state.loading or "CPU · ready")
-        self._pill.setToolTip(compute.text or "Maps are computed in a process of their own")
+            left = "stopping" if compute.stopping else time_left(compute.seconds_left)
+            words = " · ".join(word for word in ("CPU", "1 job", left) if word)
+        # Long words about what is read must not widen the window.
+        short = self._pill.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, _PILL_WIDTH)
+        self._pill.setText(short)
+        self._pill.setToolTip(compute.text or loading.text or "Maps are computed in a process of their own")
 
 
 class BottomBar(QFrame):
@@ -115,6 +117,10 @@ class BottomBar(QFrame):
         line.addWidget(self.threshold, 3)
         line.addWidget(self._threshold_words)
         line.addSpacing(theme.L)
+        self.play = QPushButton("Play")
+        self.play.setToolTip("Run through the slices of the active plane")
+        self.play.clicked.connect(lambda: intents.toggle_cine.emit())
+        line.addWidget(self.play)
         line.addWidget(self.slice, 3)
         line.addWidget(self._slice_words)
         self.setLayout(line)
@@ -134,47 +140,24 @@ class BottomBar(QFrame):
         count = volume.geometry.shape[view.axis] if volume is not None else 1
         _set(self.slice, view.index[view.axis], max(count - 1, 0))
         self.slice.setVisible(count > 1)
-        words = f"{_PLANES[view.axis]} {view.index[view.axis] + 1} / {count}"
+        frames = volume is not None and not volume.is_stack
+        name = "Frame" if frames else _PLANES[view.axis]
+        self.play.setVisible(count > 1)
+        self.play.setText("Pause" if view.playing else "Play")
+        words = f"{name} {view.index[view.axis] + 1} / {count}"
         self._slice_words.setText(words if count > 1 else "")
 
 
-class StatusLine(QWidget):
-    """Position, image value, raw saliency; and always the notice."""
-
-    def __init__(self, state: DocumentState) -> None:
-        super().__init__()
-        self.setObjectName("statusLine")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setFixedHeight(28)
-        self._state = state
-        self._words = label("", "soft")
-        line = row(self._words, None, label(RESEARCH_NOTICE, "notice"))
-        line.setContentsMargins(theme.L, 0, theme.L, 0)
-        self.setLayout(line)
-        state.probe_changed.connect(self.show_probe)
-        state.told.connect(self._words.setText)
-        state.volume_changed.connect(lambda: self.show_probe(None))
-
-    @property
-    def text(self) -> str:
-        """What is written at the left."""
-        return self._words.text()
-
-    def show_probe(self, index: tuple[int, int, int] | None) -> None:
-        """Write what is at ``index``; nothing outside the image."""
-        volume, amap = self._state.volume, self._state.amap
-        if index is None or volume is None:
-            self._words.setText("")
-            return
-        place = np.asarray(volume.geometry.to_patient(index), dtype=float).reshape(-1)
-        where = " ".join(f"{name} {value:.1f}" for name, value in zip("xyz", place, strict=True))
-        value = volume.array[index]
-        number = f"{int(value)}" if np.issubdtype(volume.array.dtype, np.integer) else f"{float(value):.4g}"
-        words = [f"{where} mm", f"value {number} {volume.units}".strip()]
-        if amap is not None:
-            raw = float(amap.array[index])
-            words.append(f"{method_label(amap.method)} {raw:.3g}" if np.isfinite(raw) else "not seen by the model")
-        self._words.setText("     ".join(words))
+def _menu_button(text: str, tip: str, menu: QMenu | None) -> QToolButton:
+    made = QToolButton()
+    made.setText(text)
+    made.setAccessibleName(text.removesuffix(" ▾"))
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    if menu is not None:
+        made.setMenu(menu)
+    return made
 
 
 def _tool(action: QAction, name: str = "") -> QToolButton:

@@ -26,6 +26,7 @@ _FEET = (
     "“× area”: 1 is what chance would give. Point at a number to see what it means.",
     "Raw values of the map, never of its colours. Point at a number to see what it is held against.",
 )
+_AT_DETECTOR = "Sizes are at detector: in the patient they are smaller by the magnification."
 _EMPTY = "The numbers appear as soon as there is a map and a region."
 
 
@@ -160,7 +161,9 @@ class EvidencePanel(QWidget):
         self.table.setVisible(bool(names))
         for tab in (self.shares, self.values, self._foot):
             tab.setVisible(bool(names))
-        self._foot.setText(_FEET[self.columns is VALUES])
+        volume = self._state.volume
+        at_detector = volume is not None and volume.geometry.calibration == "detector" and self.columns is SHARES
+        self._foot.setText(" ".join([_FEET[self.columns is VALUES], *([_AT_DETECTOR] if at_detector else [])]))
         self._head()
         self.table.setRowCount(len(names))
         found = {(one.region, one.statistic): one for one in mine}

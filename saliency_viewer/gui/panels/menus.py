@@ -32,7 +32,7 @@ def opening_menu(
         paths = recent()
         if not paths:
             return
-        menu.addSection("Recent")
+        heading(menu, "Recent")
         for path in paths:
             menu.addAction(short(path).replace("&", "&&"), partial(take, path)).setToolTip(path)
         menu.addSeparator()
@@ -40,6 +40,13 @@ def opening_menu(
 
     menu.aboutToShow.connect(fill)
     return menu
+
+
+def heading(menu: QMenu, text: str) -> None:
+    """A title between entries; a style sheet hides the words of Qt's own sections."""
+    if not menu.isEmpty():
+        menu.addSeparator()
+    menu.addAction(text).setEnabled(False)
 
 
 def short(path: str) -> str:

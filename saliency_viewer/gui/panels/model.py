@@ -100,7 +100,8 @@ class ModelPanel(QWidget):
         if card_ is not None and volume is not None:
             found.append(card_.mismatch(volume.modality, volume.body_part, volume.view))
         if result is not None:
-            found.extend(result.warnings)
+            of_image = self._state.case.warnings if self._state.case is not None else ()  # told below the image
+            found.extend(warning for warning in result.warnings if warning not in of_image)
         if self._state.amap is not None and not self._state.amap.target_is_predicted:
             found.append(f"The map is for {self._state.amap.target}, which the model did NOT predict.")
         return list(dict.fromkeys(word for word in found if word))

@@ -9,6 +9,7 @@ from saliency_viewer.domain import Region
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.parts import card, clear, label, row
+from saliency_viewer.gui.panels.units import length_unit
 from saliency_viewer.gui.state import DocumentState
 
 _EMPTY = "No region yet. Take Polygon or Brush and draw, or import a mask."
@@ -29,7 +30,6 @@ class RegionsPanel(QWidget):
         inside.addLayout(self._list)
         self._radius = QDoubleSpinBox()
         self._radius.setRange(0.1, 200.0)
-        self._radius.setSuffix(" mm")
         self._radius.setDecimals(1)
         self._radius.setToolTip("Radius of brush and eraser")
         self._radius.valueChanged.connect(lambda value: intents.set_radius.emit(value))
@@ -52,7 +52,8 @@ class RegionsPanel(QWidget):
     def refresh(self) -> None:
         """Read the state."""
         clear(self._list)
-        regions = self._state.regions
+        volume, regions = self._state.volume, self._state.regions
+        self._radius.setSuffix(f" {length_unit(volume.geometry if volume is not None else None)}")
         if regions is None or not len(regions):
             self._list.addWidget(label(_EMPTY, "muted", wraps=True))
             return

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import RecentFiles
+from saliency_viewer.gui.panels.loading import LoadingBar
 from saliency_viewer.gui.panels.menus import short
 from saliency_viewer.gui.panels.parts import clear, label, row
 from saliency_viewer.gui.state import DocumentState
@@ -43,19 +44,20 @@ class StartPage(QWidget):
         column.addStretch(2)
         column.addWidget(self._title)
         column.addWidget(kinds)
+        column.addLayout(row(None, LoadingBar(state, intents, in_words=False), None))
         column.addLayout(row(None, chest, brain, None, spacing=theme.M))
         column.addLayout(row(None, file, folder, None, spacing=theme.M))
         self._latest = QVBoxLayout()
         self._latest.setSpacing(0)
         column.addLayout(self._latest)
         column.addStretch(3)
-        state.compute_changed.connect(self.refresh)
+        state.loading_changed.connect(self.refresh)
         recent.changed.connect(self._show_latest)
         self._show_latest()
 
     def refresh(self) -> None:
         """Read the state."""
-        loading = self._state.loading
+        loading = self._state.loading.text
         self._title.setText(f"{loading}…" if loading else "Drop a study here, or open the demo")
         for button in self._buttons:
             button.setEnabled(not loading)

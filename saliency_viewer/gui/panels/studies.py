@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPixmap
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPixmap
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from saliency_viewer.domain import Unreadable
 from saliency_viewer.gui import theme
+from saliency_viewer.gui.facts import GRID_NAMES, Case
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.parts import ElidedLabel, badge, badge_words, clear, label, method_label, row, section
-from saliency_viewer.gui.state import Case, DocumentState
+from saliency_viewer.gui.panels.status import unreadable_words
+from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.gui.viewer.picture import to_image
 
 _HINT = "Draw a region and its numbers follow. Space hides the map, the wheel scrolls, F1 lists every key."
 _EMPTY = "No study yet. Drop one on the window, or choose Open."
@@ -75,8 +78,12 @@ class StudiesPanel(QScrollArea):
         column.addWidget(label(_HINT, "muted", wraps=True))
         column.addStretch(1)
         self.setWidget(inside)
-        state.cases_changed.connect(self._draw_cases)
-        state.regions_changed.connect(self._draw_cases)
+        # Several facts come at once with every image; a long list is drawn once for all of them.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._draw_cases)
+        for fact in (state.cases_changed, state.regions_changed):
+            fact.connect(lambda: self._soon.start(0))
         state.result_changed.connect(self._draw_maps)
         state.map_changed.connect(self._draw_maps)
         self._draw_cases()
@@ -86,13 +93,32 @@ class StudiesPanel(QScrollArea):
         clear(self._cases)
         if not self._state.cases:
             self._cases.addWidget(label(_EMPTY, "muted", wraps=True))
+        refused = {after: (position, files) for position, (after, files) in enumerate(self._state.unreadable)}
+        place = ("", "")
         for position, case in enumerate(self._state.cases):
+            group = case.series.group if case.series is not None else ""
+            if (case.reference.path, group) != place:
+                place = (case.reference.path, group)
+                if group:
+                    self._cases.addWidget(ElidedLabel(f"{group[:1].upper()}{group[1:]}", "groupTitle"))
             self._cases.addWidget(self._case_row(position, case))
+            if position + 1 in refused:
+                self._cases.addWidget(self._refused_row(*refused[position + 1]))
+
+    def _refused_row(self, position: int, files: tuple[Unreadable, ...]) -> QWidget:
+        made = ClickRow(False, lambda: self._intents.unreadable_dialog.emit(position))
+        words = unreadable_words(len(files))
+        made.setAccessibleName(words)
+        made.setToolTip("Show which, and why")
+        line_up = row(ElidedLabel(f"{words}…", "warning"))
+        line_up.setContentsMargins(theme.S, theme.XS, theme.S, theme.XS)
+        made.setLayout(line_up)
+        return made
 
     def _case_row(self, position: int, case: Case) -> QWidget:
         chosen = position == self._state.current
         made = ClickRow(chosen, lambda: self._intents.show_case.emit(position))
-        made.setAccessibleName(case.name)
+        made.setAccessibleName(case.title)
         words = QVBoxLayout()
         words.setSpacing(1)
         words.addWidget(ElidedLabel(case.name))
@@ -102,8 +128,8 @@ class StudiesPanel(QScrollArea):
         line_up.addLayout(words, 1)
         line_up.setContentsMargins(theme.S, theme.S, theme.S, theme.S)
         made.setLayout(line_up)
-        warnings = case.volume.warnings if case.volume is not None else ()
-        made.setToolTip("\n".join(warnings))
+        described = case.series.description if case.series is not None else ""
+        made.setToolTip("\n".join(word for word in (case.title, described, *case.warnings) if word))
         return made
 
     def _draw_maps(self) -> None:
@@ -136,7 +162,9 @@ def _about(case: Case) -> tuple[str, str]:
     series = case.series
     kind = " · ".join(word for word in (series.modality, series.view) if word) if series is not None else ""
     count = series.slices if series is not None else 1
-    first = f"{kind or 'image'} · {count} {'image' if count == 1 else 'slices'}"
+    many = "slices" if case.volume is None or case.volume.is_stack else "frames"
+    other_grid = "" if case.grid == case.grids[0] else GRID_NAMES[case.grid].lower()
+    first = f"{other_grid or kind or 'image'} · {count} {'image' if count == 1 else many}"
     if case.volume is None:
         return first, "not opened yet"
     maps = len(case.result.maps) if case.result is not None else 0
@@ -153,11 +181,7 @@ def _picture(case: Case) -> QLabel:
     made.setFixedSize(52, 52)
     made.setStyleSheet("background: black; border-radius: 4px;")
     if case.thumbnail is not None:
-        grey = np.ascontiguousarray(case.thumbnail)
-        image = QImage(grey.data, grey.shape[1], grey.shape[0], grey.strides[0], QImage.Format.Format_Grayscale8)
-        made.setPixmap(
-            QPixmap.fromImage(image.copy()).scaled(
-                52, 52, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-            )
-        )
+        whole = QPixmap.fromImage(to_image(case.thumbnail))
+        keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        made.setPixmap(whole.scaled(52, 52, keep, smooth))
     return made

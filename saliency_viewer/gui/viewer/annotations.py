@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from saliency_viewer.domain import Volume, Window
 from saliency_viewer.gui.viewer import palette
 from saliency_viewer.gui.viewer.frame import SliceFrame
+from saliency_viewer.render import window_name
 
 MARGIN = 10.0
 _LINE = 15.0
@@ -28,12 +29,14 @@ class Heading:
 
 def image_lines(volume: Volume, frame: SliceFrame, index: int, window: Window | None) -> tuple[str, ...]:
     """The lines at the bottom left, e.g. ``DX · PA · 560 × 560`` and ``W 2048 · L 1024``."""
-    view = volume.view if frame.slices == 1 else frame.plane.name
+    view = volume.view if frame.slices == 1 or not volume.is_stack else frame.plane.name
+    noun = "Slice" if volume.is_stack else "Frame"
     facts = [word for word in (volume.modality, view) if word]
     lines = [" · ".join([*facts, f"{frame.width} × {frame.height}"])]
-    shown = [f"Slice {index + 1} / {frame.slices}"] if frame.slices > 1 else []
+    shown = [f"{noun} {index + 1} / {frame.slices}"] if frame.slices > 1 else []
     if window is not None and volume.colour is None:
         shown.append(f"W {short_number(window.width)} · L {short_number(window.centre)}")
+        lines += [window_name(window)] if window_name(window) else []
     if shown:
         lines.append(" · ".join(shown))
     return tuple(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, QTimer
+from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
@@ -26,9 +26,6 @@ from saliency_viewer.gui.viewer.regions_layer import RegionsLayer
 from saliency_viewer.render import MapStyle
 from saliency_viewer.spatial import require_same_grid
 
-_BAR_SHARE = 0.46
-_TALLEST_BAR = 320
-_BAR_INSET = 28
 _REST_MS = 120
 
 
@@ -173,6 +170,11 @@ class SliceCanvas(QWidget):
         self._picture.set_window(window)
         self._repaint(outlines=False)
 
+    def set_graphics(self, shown: bool) -> None:
+        """Draw the graphics that the file lays over its image, or not."""
+        self._picture.set_graphics(shown)
+        self._repaint(outlines=False)
+
     def set_map(self, amap: AttributionMap | None, style: MapStyle | None) -> None:
         """Lay a map over the image; None takes it away.
 
@@ -253,9 +255,7 @@ class SliceCanvas(QWidget):
         """Keep the middle of the picture in the middle."""
         super().resizeEvent(event)
         self._camera.viewport = QSizeF(self.size())
-        height = min(max(round(self.height() * _BAR_SHARE), 60), _TALLEST_BAR)
-        size = QSize(self._bar.sizeHint().width(), height)
-        self._bar.setGeometry(self.width() - size.width() - _BAR_INSET, (self.height() - height) // 2, *size.toTuple())
+        self._bar.stand_in(self.size())
         self._repaint()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name

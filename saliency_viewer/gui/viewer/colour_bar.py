@@ -17,6 +17,7 @@ NO_EVIDENCE = "no evidence"
 _LABEL_WIDTH = 64.0
 _PADDING = 8.0
 _TALL_ENOUGH_FOR_ZERO = 96.0
+_SHARE, _SMALLEST, _TALLEST, _INSET = 0.46, 60, 320, 28  # of a viewport's height; pixels
 
 
 class ColourBar(QWidget):
@@ -58,6 +59,12 @@ class ColourBar(QWidget):
             self.setAccessibleDescription(words)
         self.setVisible(style is not None)
         self.update()
+
+    def stand_in(self, viewport: QSize) -> None:
+        """Take the place at the right of a viewport of this size, in the middle of its height."""
+        height = min(max(round(viewport.height() * _SHARE), _SMALLEST), _TALLEST)
+        width = self.sizeHint().width()
+        self.setGeometry(viewport.width() - width - _INSET, (viewport.height() - height) // 2, width, height)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Room for the bar and its labels."""

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from saliency_viewer.domain import AttributionMap, Volume, Window
 from saliency_viewer.gui.viewer.frame import SliceFrame
-from saliency_viewer.render import MapStyle, overlay_rgba, to_grey
+from saliency_viewer.render import MapStyle, overlay_rgba, slice_pixels
 
 _LARGE = 2_000_000  # pixels; above, one picture takes longer than a frame of the screen
 _BURST = 0.4  # seconds
@@ -43,6 +43,7 @@ class SlicePicture:
         self._frame: SliceFrame | None = None
         self._index = 0
         self._window: Window | None = None
+        self._graphics = True
         self._map: AttributionMap | None = None
         self._style: MapStyle | None = None
         self._base: NDArray[np.uint8] | None = None
@@ -61,6 +62,12 @@ class SlicePicture:
         """The display window; colour images have none."""
         if window != self._window:
             self._window = window
+            self._forget(base=True)
+
+    def set_graphics(self, shown: bool) -> None:
+        """Whether the file's own graphics are drawn over the image, below the map."""
+        if shown != self._graphics:
+            self._graphics = shown
             self._forget(base=True)
 
     def set_map(self, amap: AttributionMap | None, style: MapStyle | None) -> None:
@@ -83,7 +90,7 @@ class SlicePicture:
         """The picture at one image pixel per pixel, or None when nothing was set."""
         if self._image is None and self._volume is not None and self._frame is not None:
             if self._base is None:
-                self._base = self._grey(self._volume, self._frame, 1)
+                self._base = self._pixels(self._volume, self._frame, 1)
             self._image = self._coloured(self._base, self._frame, 1)
         return self._image
 
@@ -112,7 +119,7 @@ class SlicePicture:
             return True
         step = self._step(self._frame, size)
         if step > 1:
-            image = self._coloured(self._grey(self._volume, self._frame, step), self._frame, step)
+            image = self._coloured(self._pixels(self._volume, self._frame, step), self._frame, step)
         else:
             image = self._full(size, smooth)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
@@ -139,7 +146,8 @@ class SlicePicture:
             self._small = image.scaled(size, keep, Qt.TransformationMode.SmoothTransformation)
         return self._small
 
-    def _grey(self, volume: Volume, frame: SliceFrame, step: int) -> NDArray[np.uint8]:
-        if volume.colour is not None:
-            return np.ascontiguousarray(frame.cut(volume.colour, self._index)[::step, ::step], dtype=np.uint8)
-        return to_grey(frame.cut(volume.array, self._index)[::step, ::step], self._window or volume.default_window())
+    def _pixels(self, volume: Volume, frame: SliceFrame, step: int) -> NDArray[np.uint8]:
+        def cut(array: NDArray[np.generic]) -> NDArray[np.generic]:
+            return frame.cut(array, self._index)[::step, ::step]
+
+        return slice_pixels(volume, cut, self._window or volume.default_window(), self._graphics)

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from saliency_viewer.domain import Volume, Window
+from saliency_viewer.render import to_grey
 from saliency_viewer.spatial import Geometry
 
 SHAPE = (5, 7, 9)
@@ -268,3 +269,23 @@ def test_a_press_after_a_lost_release_begins_anew(make_view, ramp_volume):
     QApplication.sendEvent(view, event)
     QTest.mouseRelease(view, LEFT, pos=QPoint(130, 120))
     assert len(strokes) == 1
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "SIGMOID", "TABLE"])
+def test_dragging_stretches_the_curve_or_table_of_a_file(make_view, ramp_volume, function):
+    table = bytes(range(255, -1, -1)) if function == "TABLE" else b""
+    window = Window(40.0, 400.0, function, "SOFT", table)
+    view = make_view(ramp_volume())
+    view.set_window(window)
+    asked = []
+    view.window_requested.connect(asked.append)
+    drag(view, RIGHT, QPoint(100, 100), QPoint(164, 132), QPoint(100, 100))
+    moved, back = asked
+    assert (moved.function, moved.table, moved.name) == (function, table, "")
+    assert moved.width == pytest.approx(400 * math.exp(64 / 256))
+    assert moved.centre == pytest.approx(40 + 400 * 32 / 256)
+    # A value at the same part of the width keeps its grey.
+    share = np.array([[-0.4, -0.1, 0.05, 0.3]])
+    greys = [to_grey(w.centre + share * w.width, w).astype(int) for w in (window, moved)]
+    assert np.abs(greys[0] - greys[1]).max() <= 1
+    assert (back, back.name) == (window, "SOFT")

@@ -81,7 +81,7 @@ def test_an_error_while_painting_is_an_error_and_not_a_crash(make_view, ramp_vol
 
     view = make_view(ramp_volume(SHAPE))
     with monkeypatch.context() as patch:
-        patch.setattr("saliency_viewer.gui.viewer.picture.to_grey", broken)
+        patch.setattr("saliency_viewer.gui.viewer.picture.slice_pixels", broken)
         view.set_window(Window(10.0, 20.0))
         with pytest.raises(ArithmeticError, match="on purpose"):
             view.grab()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from PySide6.QtCore import QPointF, Qt
 
@@ -40,7 +41,9 @@ class WindowTool(MouseTool):
         narrowest = _NARROWEST_WHOLE if self.host.whole_numbers else _NARROWEST
         width = max(window.width * math.exp(offset.x() / _POINTS_PER_E_FOLD), narrowest)
         centre = window.centre + window.width * offset.y() / _POINTS_PER_E_FOLD
-        self.host.ask_window(Window(centre, width))
+        # The curve or table stays and is stretched; the file's name for the window is no longer true.
+        moved = replace(window, centre=centre, width=width, name="")
+        self.host.ask_window(window if moved == window else moved)
 
     def release(self, _position: QPointF) -> None:
         """The drag is over."""
