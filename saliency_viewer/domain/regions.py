@@ -125,6 +125,12 @@ class RegionSet:
             return replace(self, regions=tuple(region if r.name == region.name else r for r in self.regions))
         return replace(self, regions=(*self.regions, region))
 
+    def with_new(self, region: Region) -> RegionSet:
+        """A copy with ``region`` at the end; a name that is taken gets a number, a colour that is taken another one."""
+        used = {other.colour.upper() for other in self.regions}
+        colour = self.next_colour() if region.colour.upper() in used else region.colour
+        return self.with_region(replace(region, name=self.free_name(region.name), colour=colour))
+
     def without(self, name: str) -> RegionSet:
         """A copy without that region."""
         self.get(name)

@@ -25,7 +25,7 @@ from saliency_viewer.models import OwnCode
 from saliency_viewer.session import SUFFIX, discard_recovery, load_settings, recoverable, save_settings
 
 _PACKAGES = "Model packages (*.zip model.toml);;All files (*)"
-_MASKS = "Label maps (*.nii *.nii.gz *.nrrd *.png);;All files (*)"
+_MASKS = "Masks and structures (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.png *.tif *.tiff *.bmp *.dcm);;All files (*)"
 
 
 class Desk(QObject):

@@ -137,10 +137,7 @@ class Editing(QObject):
             self._state.told.emit(" ".join(regions.warnings))
         merged = editor.regions
         for region in regions.regions:
-            named = type(region)(
-                merged.free_name(region.name), merged.next_colour(), region.origin, region.patch, region.locked
-            )
-            merged = merged.with_region(named)
+            merged = merged.with_new(region)
         case = self._state.case
         if case is not None and not len(editor.regions) and not editor.can_undo:
             # Nothing was drawn yet, so there is nothing to come back to.

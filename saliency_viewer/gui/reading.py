@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,17 +41,15 @@ class Named:
 
 
 def warm_up() -> None:
-    """Import the readers before anybody asks for them."""
-    importlib.import_module("saliency_viewer.readers")
+    """Import the readers and start a decoder before anybody asks for them."""
+    importlib.import_module("saliency_viewer.readers").warm_up()
 
 
 def read_study(path: str, context: RunContext | None = None, found: Callable[[Series], None] | None = None) -> Study:
     """The study at ``path``; ``found`` gets a first image before all is known. Raises :class:`UserError`."""
-    from saliency_viewer import readers
+    from saliency_viewer.readers import open_study
 
-    # Readers that know no first image are asked without.
-    early = {"found": found} if "found" in inspect.signature(readers.open_study).parameters else {}
-    return readers.open_study(Path(path), context, **early)
+    return open_study(Path(path), context, found)
 
 
 def read_regions(path: str, geometry: Geometry) -> RegionSet:

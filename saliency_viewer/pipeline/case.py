@@ -117,15 +117,14 @@ def export_case(
 
 
 def combined_regions(files: Sequence[Path], start: RegionSet) -> RegionSet:
-    """Regions of all ``files`` on ``start``'s grid; a name that is taken gets a number."""
+    """Regions of all ``files`` on ``start``'s grid, with names and colours of their own."""
     from saliency_viewer.readers import load_regions
 
     found = start
     for path in files:
         loaded = load_regions(path, start.geometry)
         for region in loaded.regions:
-            named = replace(region, name=found.free_name(region.name), colour=found.next_colour())
-            found = found.with_region(named)
+            found = found.with_new(region)
         found = replace(found, warnings=tuple(dict.fromkeys((*found.warnings, *loaded.warnings))))
     return found
 

@@ -20,7 +20,7 @@ from saliency_viewer.readers.nifti import NiftiReader
 from saliency_viewer.readers.raster import RasterReader
 from saliency_viewer.runtime.context import RunContext
 
-__all__ = ["READERS", "Reader", "load_regions", "open_study"]
+__all__ = ["READERS", "Reader", "load_regions", "open_study", "warm_up"]
 
 READERS: tuple[Reader, ...] = (
     NiftiReader(),
@@ -54,6 +54,13 @@ def open_study(
         "The file is of no known image format.",
         "Open DICOM, NIfTI, NRRD, MHA, PNG, JPEG, TIFF or BMP files, or a zip of DICOM files.",
     )
+
+
+def warm_up() -> None:
+    """Start a decoder's process, which the first compressed image would otherwise wait for."""
+    from saliency_viewer.readers.dicom.decoding import workers
+
+    workers().warm_up()
 
 
 def _require_readable(place: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -135,21 +137,11 @@ def test_the_extent_and_the_peak_pass_over_what_is_not_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("calibration", "oriented", "modality", "slices", "expected"),
-    [
-        ("patient", True, "CT", 5, True),
-        ("patient", True, "US", 5, True),  # a 3D ultrasound says where its slices lie
-        ("patient", False, "OT", 5, True),  # NIfTI that does not say which side is which
-        ("none", True, "MR", 5, True),
-        ("none", False, "OT", 5, False),
-        ("patient", False, "US", 5, False),
-        ("detector", True, "XA", 5, False),
-        ("patient", True, "CT", 1, False),
-    ],
+    ("slices", "through_space", "expected"), [(5, True, True), (5, False, False), (1, True, False)]
 )
-def test_frames_that_only_follow_each_other_are_no_stack(calibration, oriented, modality, slices, expected):
-    geometry = Geometry.from_spacing((slices, 3, 4), (1, 1, 1), calibration, oriented)
-    assert Volume(np.zeros((slices, 3, 4)), geometry, modality).is_stack is expected
+def test_frames_that_only_follow_each_other_are_no_stack(slices, through_space, expected):
+    geometry = replace(Geometry.from_spacing((slices, 3, 4)), through_space=through_space)
+    assert Volume(np.zeros((slices, 3, 4)), geometry).is_stack == expected
 
 
 def test_the_automatic_window_is_there_beside_the_files_own():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,6 +167,7 @@ def test_an_organ_that_is_no_mask_is_refused(flat_map):
 def test_frames_of_a_projection_have_no_volume_and_one_picture_has_an_area_at_the_detector():
     def rows(slices: int):
         geometry = Geometry.from_spacing((slices, 4, 6), (1.0, 0.5, 0.5), "detector", True)
+        geometry = replace(geometry, through_space=slices == 1)
         amap = AttributionMap(
             np.ones(geometry.shape, np.float32), geometry, "m", "t", Validity("verified"), Provenance("m", {}, "t", 0)
         )
@@ -173,7 +175,7 @@ def test_frames_of_a_projection_have_no_volume_and_one_picture_has_an_area_at_th
         return {row.statistic: row for row in region_statistics(amap, RegionSet(geometry, (region,)))[:16]}
 
     assert rows(3)["volume_ml"].value is None
-    assert "projection" in rows(3)["volume_ml"].note
+    assert "enclose no volume" in rows(3)["volume_ml"].note
     area = rows(1)["area_mm2"]
     assert area.value == 24 * 0.25
     assert "at the detector" in area.note

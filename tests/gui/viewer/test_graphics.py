@@ -67,6 +67,7 @@ def test_graphics_and_padding_are_cut_along_every_axis(make_view, ramp_volume, v
 def test_the_corner_names_windows_curves_and_frames():
     def lines(window: Window, calibration: str) -> tuple[str, ...]:
         geometry = Geometry.from_spacing(SHAPE, (2, 1, 1), calibration, calibration == "patient")
+        geometry = replace(geometry, through_space=calibration == "patient")
         volume = Volume(np.zeros(SHAPE, np.int16), geometry, "CT", view="PA")
         return image_lines(volume, SliceFrame.of(geometry, 0), 1, window)
 
