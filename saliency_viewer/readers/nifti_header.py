@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class Extension:
     """A note after the header: its code and its bytes, without the zeros that fill it."""
 
     code: int
-    content: bytes
+    content: bytes = field(repr=False)
 
     def get_content(self) -> bytes:
         """The bytes; named as in nibabel."""

@@ -10,7 +10,7 @@ import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +57,7 @@ class Stored:
         Whether the channels are red, green, blue (and alpha, which is left out).
     """
 
-    path: Path
+    path: Path = field(repr=False)
     start: int
     offset: int
     packed: bool
