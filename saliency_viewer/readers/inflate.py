@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 _CHUNK = 1 << 18  # bytes of the file at a time
 _MOST = 1 << 19  # bytes unpacked at a time; larger ones are no faster
+_MOST_MEMBERS = 200_000  # blocked gzip needs 131,000 for 8 GiB; millions of empty ones are there to waste time
 _GZIP_MARK = b"\x1f\x8b"
 _GZIP, _ZLIB = 31, 15  # zlib's wbits (RFC 1952 and RFC 1950)
 
@@ -79,5 +80,7 @@ class Inflater:
         if not self._pending or (self._members and not packed):
             return False
         self._members += 1
+        if self._members > _MOST_MEMBERS:
+            raise ValueError("members")
         self._engine = self._module.decompressobj(_GZIP if packed else _ZLIB)
         return True

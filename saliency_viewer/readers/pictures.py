@@ -83,7 +83,7 @@ def copied(picture: Any, page: Page) -> NDArray[np.generic]:
         picture.seek(page.number)
     picture.load()
     # Of TIFF files Pillow has turned the pixels by now, and taken the tag away.
-    turn = int(picture.getexif().get(_TURN, 1) or 1)
+    turn = _turn(picture)
     columns, rows = picture.size
     shape = (rows, columns) if page.dtype is not None else (rows, columns, 3)
     result: NDArray[np.generic] = np.empty(shape, page.dtype or np.uint8)
@@ -126,7 +126,7 @@ def _page(picture: Any, number: int, size: int) -> Page:
         raise UserError("The picture has too many pixels.", "Choose a smaller picture.", f"{columns} x {rows}")
     if columns * rows > _room(picture, tags, size):
         raise UserError("The picture is cut short.", "Copy it again from its source.", f"{columns} x {rows}")
-    turn = int(picture.getexif().get(_TURN, 1) or 1)
+    turn = _turn(picture)
     dtype, top = _values(picture, tags)
     inverted = tags.get(_INTERPRETATION) == 0 and picture.mode.startswith("I;16")
     raw = str(picture.tile[0][3]) if picture.tile else ""
@@ -135,6 +135,27 @@ def _page(picture: Any, number: int, size: int) -> Page:
         columns, rows = rows, columns
     kind = picture.format or "picture"
     return Page(number, rows, columns, picture.mode, kind, dtype, top, inverted, shrunk)
+
+
+def _turn(picture: Any) -> int:
+    """EXIF's orientation, 1 to 8."""
+    if picture.format == "PNG" and "exif" not in picture.info and not _exif_follows(picture.fp):
+        return 1  # asked for EXIF, Pillow would decode the whole picture to look behind it
+    return int(picture.getexif().get(_TURN, 1) or 1)
+
+
+def _exif_follows(stream: Any) -> bool:
+    """Whether a PNG has EXIF behind its pixels (PNG 1.5 extensions allow both places)."""
+    if stream is None:  # read to its end: what there was is in ``info``
+        return False
+    before = stream.tell()
+    stream.seek(8)
+    kind = b""
+    while kind not in (b"eXIf", b"IEND") and len(head := stream.read(8)) == 8:
+        kind = head[4:]
+        stream.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    stream.seek(before)
+    return bool(kind == b"eXIf")
 
 
 def _room(picture: Any, tags: Any, size: int) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from saliency_viewer.errors import Cancelled, UserError
-from saliency_viewer.readers import open_study
+from saliency_viewer.readers import inflate, open_study
 from saliency_viewer.readers.nifti import nifti_header
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import axis_codes
@@ -329,6 +329,14 @@ def test_several_gzip_members_are_one_file_and_padding_is_none(tmp_path: Path) -
     parts = [gzip.compress(block[start : start + 60]) for start in range(0, len(block), 60)]
     (tmp_path / "b.nii.gz").write_bytes(b"".join(parts) + b"\0" * 512)
     np.testing.assert_array_equal(_volume(tmp_path / "b.nii.gz").array, _DATA.transpose(2, 1, 0))
+
+
+def test_millions_of_empty_gzip_members_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "_MOST_MEMBERS", 50)
+    block = gzip.decompress(_write(tmp_path / "a.nii.gz").read_bytes())
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(block[:-1]) + gzip.compress(b"") * 60)
+    with pytest.raises(UserError, match="damaged"):
+        _volume(tmp_path / "b.nii.gz")
 
 
 def test_a_wrong_checksum_and_a_cut_stream_are_refused(tmp_path: Path) -> None:

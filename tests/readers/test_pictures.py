@@ -108,6 +108,24 @@ def test_every_camera_turn_stands_upright(tmp_path: Path, turn: int, name: str) 
     np.testing.assert_array_equal(series.load().array[0], expected)
 
 
+def test_a_turn_written_behind_the_pixels_counts_and_none_is_found_without_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(_GREY).save(tmp_path / "a.png", exif=exif)
+    block = (tmp_path / "a.png").read_bytes()
+    at = block.index(b"eXIf") - 4
+    chunk = block[at : at + 12 + int.from_bytes(block[at : at + 4], "big")]
+    rest = block.replace(chunk, b"")
+    end = rest.index(b"IEND") - 4
+    (tmp_path / "b.png").write_bytes(rest[:end] + chunk + rest[end:])
+    np.testing.assert_array_equal(_shown(tmp_path / "b.png"), np.rot90(_GREY, -1))
+    Image.fromarray(_GREY).save(tmp_path / "c.png")
+    monkeypatch.setattr(Image.core, "new", lambda *_: pytest.fail("decoded"))
+    assert open_study(tmp_path / "c.png").series[0].rows == 5
+
+
 def test_what_is_transparent_is_black(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([_GREY, _ALPHA])).save(tmp_path / "la.png")
     np.testing.assert_array_equal(_shown(tmp_path / "la.png"), _over_black(_GREY, _ALPHA))
