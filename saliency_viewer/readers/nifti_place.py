@@ -33,11 +33,9 @@ def place_of(header: NiftiHeader, shape: tuple[int, int, int]) -> tuple[Geometry
     if not usable:
         affine, calibrated, words = _base(header, shape, factor, bool(forms))
         return _geometry(affine, shape, calibrated, False), (*warnings, *words)
-    if len(usable) < len(forms):
-        bad, other = ("sform", "qform") if not forms["sform"][1] else ("qform", "sform")
-        if bad == "sform":
-            warnings += (f"The file's {bad} is not usable; its {other} is used.",)
-    elif len(usable) == 2:
+    if len(usable) < len(forms) and not forms["sform"][1]:
+        warnings += ("The file's sform is not usable; its qform is used.",)
+    if len(usable) == 2:
         warnings += _difference(usable[0], usable[1], shape)
     return _geometry(usable[0], shape, True, True), warnings
 

@@ -25,7 +25,7 @@ from saliency_viewer.runtime.context import RunContext
 MOST_BYTES = 8 * 2**30  # of one volume
 _TIGHTEST = 1032  # deflate cannot shrink further (RFC 1951: 258 bytes in two bits)
 _SUSPECT_BYTES, _SUSPECT_RATIO = 2**29, 200  # from here on so tight a packing is a bomb, not an image
-_PIECE = 1 << 18  # voxels converted at a time
+_PIECE = 1 << 16  # voxels converted at a time
 _BLOCK = 1 << 22  # bytes read between two looks at "cancel"
 
 
