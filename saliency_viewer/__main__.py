@@ -1,4 +1,4 @@
-"""Chooses between the command line and the window, nothing else."""
+"""Chooses between the command line, the window and a decoder's process, nothing else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import multiprocessing
 import sys
 
 from saliency_viewer.runtime import started  # noqa: F401 - the clock starts with its import
+from saliency_viewer.runtime.isolated import DECODE_WORKER
 
 
 def main() -> int:
     """Run the program; returns the exit status."""
     multiprocessing.freeze_support()  # must come first: a frozen program's children start here too
+    if sys.argv[1:] == [DECODE_WORKER]:
+        from saliency_viewer.readers.dicom.decoder import serve
+
+        return serve()
     from saliency_viewer.cli import run
 
     return run(sys.argv[1:], _open_window)

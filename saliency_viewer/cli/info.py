@@ -68,7 +68,9 @@ def _describe(series: Series, identify: bool) -> dict[str, Any]:
         "rows": series.rows,
         "columns": series.columns,
         "slices": series.slices,
-        "spacing_mm": None if spacing is None else [round(float(value), 6) for value in spacing],
+        "spacing_mm": None
+        if spacing is None
+        else [value if value is None else round(float(value), 6) for value in spacing],
         "orientation": series.orientation,
         "transfer_syntax": series.transfer_syntax,
         "warnings": list(series.warnings),
@@ -111,7 +113,7 @@ def _say(record: dict[str, Any]) -> None:
         say(f"Series {series['number']}: {title or 'no description'}")
         say(f"  size            {series['slices']} x {series['rows']} x {series['columns']} (slices, rows, columns)")
         spacing = series["spacing_mm"]
-        words = "not calibrated" if spacing is None else " x ".join(f"{value:g}" for value in spacing) + " mm"
+        words = "not calibrated" if spacing is None else _millimetres(spacing)
         say(f"  spacing         {words}")
         say(f"  orientation     {series['orientation']}")
         say(f"  transfer syntax {series['transfer_syntax'] or 'none'}")
@@ -121,3 +123,8 @@ def _say(record: dict[str, Any]) -> None:
             say(f"  warning: {warning}")
     for item in record["unreadable"]:
         say(f"Unreadable {item['path']}: {item['reason']}")
+
+
+def _millimetres(spacing: list[float | None]) -> str:
+    """Of pictures in time only the distances within a picture are lengths."""
+    return " x ".join(f"{value:g}" for value in spacing if value is not None) + " mm"

@@ -8,7 +8,7 @@ from saliency_viewer.domain.notice import RESEARCH_NOTICE
 from saliency_viewer.domain.parameters import ParameterSpec, parameter, parameter_specs
 from saliency_viewer.domain.plan import AnalysisPlan, ImageReference, MethodRequest
 from saliency_viewer.domain.prediction import Prediction
-from saliency_viewer.domain.regions import REGION_COLOURS, Region, RegionSet, regions_from_labels
+from saliency_viewer.domain.regions import REGION_COLOURS, Region, RegionSet, UniqueNames, regions_from_labels
 from saliency_viewer.domain.result import AnalysisResult, MethodFailure
 from saliency_viewer.domain.statistics import OUTSIDE_REGIONS, STATISTIC_COLUMNS, WHOLE_IMAGE, StatisticRow
 from saliency_viewer.domain.study import Grid, Identity, Series, Study, Unreadable
@@ -43,6 +43,7 @@ __all__ = [
     "Series",
     "StatisticRow",
     "Study",
+    "UniqueNames",
     "Unreadable",
     "Validity",
     "Volume",

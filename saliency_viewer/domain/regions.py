@@ -148,13 +148,31 @@ def regions_from_labels(
     labels: NDArray[np.integer], geometry: Geometry, names: Mapping[int, str] | None = None
 ) -> RegionSet:
     """One region for each nonzero label, in rising order; ``names`` maps labels to names."""
-    found = RegionSet(geometry)
+    found: list[Region] = []
+    taken = UniqueNames()
     for value, box in _label_boxes(labels):
-        name = (names or {}).get(value, f"label {value}")
-        part = Region.from_mask(found.free_name(name), found.next_colour(), labels[box] == value)
+        name = taken.free((names or {}).get(value, f"label {value}"))
+        part = Region.from_mask(name, REGION_COLOURS[len(found) % len(REGION_COLOURS)], labels[box] == value)
         origin = (part.origin[0] + box[0].start, part.origin[1] + box[1].start, part.origin[2] + box[2].start)
-        found = found.with_region(replace(part, origin=origin))
-    return found
+        found.append(replace(part, origin=origin))
+    return RegionSet(geometry, tuple(found))
+
+
+class UniqueNames:
+    """Gives every name once: ``lesion``, then ``lesion 2``, ``lesion 3``, ..."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}
+
+    def free(self, wish: str) -> str:
+        """``wish``, or with the next number when it was given before."""
+        name, count = wish, self._next.get(wish, 2)
+        while name in self._taken:
+            name, count = f"{wish} {count}", count + 1
+        self._next[wish] = count
+        self._taken.add(name)
+        return name
 
 
 def _label_boxes(labels: NDArray[np.integer]) -> Iterator[tuple[int, tuple[slice, slice, slice]]]:

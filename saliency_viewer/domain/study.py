@@ -42,9 +42,10 @@ class Unreadable:
 class Series:
     """One series, described from its headers; :meth:`load` reads the pixels.
 
-    ``spacing_mm`` is (slice, row, column) or None without calibration; ``number`` is the series' own
-    number in the file or its position (from 1) in the study; ``slices`` counts stored images. ``group`` tells
-    patients and studies apart ("patient 1, study 2"), empty when everything belongs together.
+    ``spacing_mm`` is (slice, row, column) or None without calibration, and the first None where slices are pictures
+    in time; ``number`` is the series' own number in the file or its position (from 1) in the study; ``slices`` counts
+    stored images. ``group`` tells patients and studies apart ("patient 1, study 2"), empty when everything belongs
+    together.
 
     ``loader`` gives the usual grid, the first of ``grids``; ``other_loader`` the second one of a series whose slices
     are tilted or unevenly spaced.
@@ -57,7 +58,7 @@ class Series:
     rows: int
     columns: int
     slices: int
-    spacing_mm: tuple[float, float, float] | None
+    spacing_mm: tuple[float | None, float, float] | None
     orientation: str
     transfer_syntax: str
     loader: Loader = field(repr=False)

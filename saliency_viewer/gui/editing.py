@@ -13,7 +13,8 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.gui.viewer import Stroke
-from saliency_viewer.regions import RegionEditor, brush_mask, polygon_mask
+from saliency_viewer.regions import RegionEditor, brush_mask
+from saliency_viewer.spatial import polygon_mask
 
 
 def stroke_mask(stroke: Stroke, shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from saliency_viewer.measure.evidence import RegionEvidence
 from saliency_viewer.measure.measured import Measured, undefined
 
 UNCALIBRATED = "the image has no calibration, so only voxels can be counted"
+NO_SPACE = "the slices are pictures in time or of unknown places, so they enclose no volume"
 AT_DETECTOR = "millimetres at the detector; in the patient it is smaller by the magnification"
 
 
@@ -16,6 +17,8 @@ def voxels(region: RegionEvidence) -> Measured:
 
 def volume_ml(region: RegionEvidence) -> Measured:
     """Volume of the region as drawn, also of what the model did not see."""
+    if not region.whole.amap.geometry.through_space:
+        return undefined(NO_SPACE)
     return _calibrated(region, region.whole.amap.geometry.voxel_volume / 1000.0)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
-from saliency_viewer.domain import Study
+from saliency_viewer.domain import Series, Study
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.archive import ArchiveReader
 from saliency_viewer.readers.base import Reader
@@ -34,15 +35,20 @@ READERS: tuple[Reader, ...] = (
 )
 
 
-def open_study(path: str | Path, context: RunContext | None = None) -> Study:
+def open_study(
+    path: str | Path, context: RunContext | None = None, found: Callable[[Series], None] | None = None
+) -> Study:
     """Everything at ``path``: a folder of any images, a DICOM file, DICOMDIR or zip, a NIfTI, NRRD, MHA or picture.
 
-    Series are described from headers; pixels are read by ``series.load()``. Raises :class:`UserError` when
+    Series are described from headers; pixels are read by ``series.load()``. ``found`` hears the first image of a DICOM
+    folder, as a series of one slice, while the other files are still read. Raises :class:`UserError` when
     the path does not exist, may not be read, or holds no image that can be used.
     """
     place = _readable(path)
     for reader in READERS:
         if reader.accepts(place):
+            if isinstance(reader, FolderReader | DicomReader):
+                return reader.open(place, context or RunContext(), found)
             return reader.open(place, context or RunContext())
     raise UserError(
         "The file is of no known image format.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +33,13 @@ class FolderReader:
         """Every folder."""
         return path.is_dir()
 
-    def open(self, path: Path, context: RunContext) -> Study:
+    def open(self, path: Path, context: RunContext, found: Callable[[Series], None] | None = None) -> Study:
         """All series below ``path``; what cannot be read is listed with its reason, and the rest opens.
 
-        Raises :class:`UserError` when nothing can be read.
+        ``found`` hears the first image of a DICOM folder while the others are still read. Raises :class:`UserError`
+        when nothing can be read.
         """
-        dicom, trouble = _dicom(path, context.part(0.0, 0.7))
+        dicom, trouble = _dicom(path, context.part(0.0, 0.7), found)
         files = list(_images(path, _VOLUMES if dicom else _IMAGES, context))
         if dicom is None and not files:
             raise trouble or _empty()
@@ -87,13 +88,15 @@ def _ordinary(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _dicom(path: Path, context: RunContext) -> tuple[Study | None, UserError | None]:
+def _dicom(
+    path: Path, context: RunContext, found: Callable[[Series], None] | None
+) -> tuple[Study | None, UserError | None]:
     """The DICOM study of a folder, or why its DICOM files give none; neither when it holds no DICOM."""
     reader = DicomReader()
     if not reader.accepts(path):
         return None, None
     try:
-        return reader.open(path, context), None
+        return reader.open(path, context, found), None
     except UserError as error:
         return None, error
 

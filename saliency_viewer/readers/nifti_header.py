@@ -60,10 +60,6 @@ class Extension:
     code: int
     content: bytes = field(repr=False)
 
-    def get_content(self) -> bytes:
-        """The bytes; named as in nibabel."""
-        return self.content
-
 
 @dataclass(frozen=True)
 class NiftiHeader:

@@ -1,9 +1,8 @@
-"""Drawing: outlines and strokes to masks, and the history that undoes them."""
+"""Drawing: strokes to masks, and the history that undoes edits."""
 
 from saliency_viewer.regions.brush import brush_mask
 from saliency_viewer.regions.editor import RegionEditor
 from saliency_viewer.regions.edits import Edit
 from saliency_viewer.regions.history import HISTORY_BYTES, History
-from saliency_viewer.regions.polygon import polygon_mask
 
-__all__ = ["HISTORY_BYTES", "Edit", "History", "RegionEditor", "brush_mask", "polygon_mask"]
+__all__ = ["HISTORY_BYTES", "Edit", "History", "RegionEditor", "brush_mask"]

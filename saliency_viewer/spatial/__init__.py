@@ -6,15 +6,19 @@ y to Posterior, z to Superior), as in DICOM. NIfTI's RAS is converted in its rea
 
 from saliency_viewer.spatial.geometry import Geometry
 from saliency_viewer.spatial.planes import Plane, axis_codes, edge_letters, orientation_name, plane_of_axis
+from saliency_viewer.spatial.polygons import polygon_mask
+from saliency_viewer.spatial.regular import RegularGrid
 from saliency_viewer.spatial.resampling import require_same_grid, resample_image, resample_labels
 
 __all__ = [
     "Geometry",
     "Plane",
+    "RegularGrid",
     "axis_codes",
     "edge_letters",
     "orientation_name",
     "plane_of_axis",
+    "polygon_mask",
     "require_same_grid",
     "resample_image",
     "resample_labels",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Calibration = Literal["patient", "detector", "none"]
+_ROUNDING = 0.01  # of a voxel: what files of different formats differ by for one grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,9 @@ class Geometry:
         magnification makes larger than the patient; ``none``: one unit is one pixel.
     oriented:
         False when nothing is known about which side is which (a PNG); no letters are drawn then.
+    through_space:
+        False when slices are pictures in time or of unknown places: the distance along the first axis is no length,
+        and there are no volumes.
     frame_of_reference:
         DICOM's UID of the coordinate system, empty when unknown. Grids of two different ones cannot be compared.
     """
@@ -34,6 +38,7 @@ class Geometry:
     affine: NDArray[np.float64]
     calibration: Calibration = "patient"
     oriented: bool = True
+    through_space: bool = True
     frame_of_reference: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -97,9 +102,16 @@ class Geometry:
         points = np.asarray(point, dtype=np.float64)
         return np.asarray(points @ inverse[:3, :3].T + inverse[:3, 3])
 
-    def same_as(self, other: Geometry, tolerance: float = 1e-3) -> bool:
-        """Whether both grids have the same shape and no voxel centre differs by more than ``tolerance`` mm."""
+    def same_as(self, other: Geometry, tolerance: float | None = None) -> bool:
+        """Whether both grids have the same shape and no voxel centre differs by more than ``tolerance`` mm.
+
+        Without a tolerance it is a hundredth of the smallest spacing: files keep places with rounding (NIfTI in
+        float32, DICOM in 16 characters, MetaImage in 6 digits), which far from the origin is more than a
+        micrometre, and no voxel is taken for its neighbour at a hundredth of their distance.
+        """
         if self.shape != other.shape:
             return False
+        if tolerance is None:
+            tolerance = _ROUNDING * min(*self.spacing, *other.spacing)
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
         return bool(np.abs(self.to_patient(corners) - other.to_patient(corners)).max() <= tolerance)

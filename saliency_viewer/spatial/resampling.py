@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.spatial.geometry import Geometry
 
+LabelT = TypeVar("LabelT", bound=np.generic)
+_SAME_PLACE = 1e-6  # of a voxel: rounding of the coordinates
 # Interpolation weights below this are rounding errors of the coordinates.
 _NO_WEIGHT = 1e-6
 
@@ -44,9 +48,58 @@ def resample_image(
     return values.astype(np.float32)
 
 
-def resample_labels(array: NDArray[np.integer], source: Geometry, target: Geometry) -> NDArray[np.int32]:
-    """Nearest-neighbour resampling of labels; 0 outside the source."""
-    return _resample(array, source, target, order=0, fill=0.0).astype(np.int32)
+def resample_labels(array: NDArray[LabelT], source: Geometry, target: Geometry) -> NDArray[LabelT]:
+    """Nearest-neighbour resampling of labels (or booleans) in their own dtype; 0 outside the source's voxels.
+
+    Takes no more memory than the result and one of its slices.
+    """
+    to_source = np.linalg.inv(source.affine) @ target.affine
+    order = _axis_order(to_source, target.shape)
+    if order is None:
+        return _oblique_labels(array, to_source, target.shape)
+    found = np.zeros(target.shape, dtype=array.dtype)
+    taken, inside = [], [np.empty(0, dtype=np.intp)] * 3
+    for axis, along in enumerate(order):
+        place = to_source[axis, 3] + to_source[axis, along] * np.arange(target.shape[along])
+        index, within = _nearest(place, array.shape[axis])
+        taken.append(index[within])
+        inside[along] = np.flatnonzero(within)
+    picked = array[np.ix_(*taken)].transpose([order.index(axis) for axis in range(3)])
+    found[np.ix_(*inside)] = picked
+    return found
+
+
+def _axis_order(to_source: NDArray[np.float64], target: tuple[int, int, int]) -> list[int] | None:
+    """For each source axis the one target axis that it runs along; None when the grids are oblique."""
+    steps = to_source[:3, :3]
+    order = [int(axis) for axis in np.argmax(np.abs(steps), axis=1)]
+    aside = np.abs(steps) * np.array(target)
+    aside[range(3), order] = 0.0
+    return order if sorted(order) == [0, 1, 2] and aside.max() < _SAME_PLACE else None
+
+
+def _oblique_labels(
+    array: NDArray[LabelT], to_source: NDArray[np.float64], target: tuple[int, int, int]
+) -> NDArray[LabelT]:
+    found = np.zeros(target, dtype=array.dtype)
+    rows, columns = np.ogrid[: target[1], : target[2]]
+    for k in range(target[0]):
+        inside = np.ones(target[1:], dtype=bool)
+        indices = []
+        for axis, size in enumerate(array.shape):
+            first = to_source[axis, 3] + to_source[axis, 0] * k
+            index, within = _nearest(first + to_source[axis, 1] * rows + to_source[axis, 2] * columns, size)
+            indices.append(index)
+            inside &= within
+        np.copyto(found[k], array[tuple(indices)], where=inside)
+    return found
+
+
+def _nearest(place: NDArray[np.float64], size: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The voxel around each place along one axis, and whether there is one."""
+    # Places halfway between two voxels must all go the same way, whatever rounding did to them.
+    within = (place >= -0.5 - _SAME_PLACE) & (place <= size - 0.5 + _SAME_PLACE)
+    return np.clip(np.floor(place + (0.5 + _SAME_PLACE)), 0, size - 1).astype(np.intp), within
 
 
 def _resample(

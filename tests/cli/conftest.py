@@ -72,5 +72,8 @@ def mask(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other_mask(tmp_path: Path) -> Path:
-    """A label map on another grid."""
-    return _save(tmp_path / "masks" / "other.nii.gz", np.ones((5, 6, 7), dtype=np.uint8))
+    """A label map of another part of the body."""
+    moved = np.diag([1.2, 0.9, 3.0, 1.0])
+    moved[2, 3] = 400.0
+    nibabel.save(nibabel.Nifti1Image(np.ones((5, 6, 7), dtype=np.uint8), moved), tmp_path / "other.nii.gz")
+    return tmp_path / "other.nii.gz"

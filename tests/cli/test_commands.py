@@ -120,11 +120,11 @@ def test_a_wish_that_cannot_be_met_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mask_of_another_shape_is_refused(
+def test_a_mask_of_another_place_is_refused(
     image: Path, model: Path, other_mask: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert explain(image, model, tmp_path / "out", "--regions", str(other_mask)) == 2
-    assert "another shape" in capsys.readouterr().err
+    assert "No part of the mask lies in the image" in capsys.readouterr().err
 
 
 def test_a_folder_without_images_is_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,9 +6,9 @@ from PIL import Image
 
 from saliency_viewer.domain import AttributionMap, Provenance, RegionSet, Validity, regions_from_labels
 from saliency_viewer.measure import region_statistics
-from saliency_viewer.regions import RegionEditor, polygon_mask
+from saliency_viewer.regions import RegionEditor
 from saliency_viewer.render import outlines
-from saliency_viewer.spatial import Geometry
+from saliency_viewer.spatial import Geometry, polygon_mask
 
 
 @pytest.fixture

@@ -261,12 +261,16 @@ def test_the_manifest_says_what_was_computed_from_what(
         assert hashlib.sha256((tmp_path / "out" / item["path"]).read_bytes()).hexdigest() == item["sha256"]
 
 
-def test_a_mask_of_another_shape_is_refused_before_anything_is_computed(
-    image: Path, plan: AnalysisPlan, tmp_path: Path, make_image: Callable[..., Path]
+def test_a_mask_of_another_place_is_refused_before_anything_is_computed(
+    image: Path, mask: Path, plan: AnalysisPlan, tmp_path: Path
 ) -> None:
-    other = make_image(tmp_path / "other.nii.gz", 1, (5, 5, 5))
+    other = tmp_path / "other.nii.gz"
+    marked = nibabel.load(mask)
+    moved = marked.affine.copy()
+    moved[:3, 3] += 1000
+    nibabel.save(nibabel.Nifti1Image(np.asarray(marked.dataobj), moved), other)
     plan = dataclasses.replace(plan, image=ImageReference(str(image)))
-    with pytest.raises(UserError, match="another shape"):
+    with pytest.raises(UserError, match="No part of the mask"):
         explain_study(plan, Services(), tmp_path / "out", [other])
     assert not (tmp_path / "out").exists()
 

@@ -62,7 +62,8 @@ def test_monochrome1_gives_the_very_image_of_its_twin(make: Any) -> None:
         "b/x.dcm",
         4095 - _noise(),
         PhotometricInterpretation="MONOCHROME1",
-        WindowCenter=4095 - 2048 - 1000,
+        # LINEAR's half unit: y(v) = (v - c + 0.5) / (w - 1) + 0.5 and 1 - y(2047 - v) agree for c' = 2047 + 1 - c.
+        WindowCenter=2048 - 1000,
         WindowWidth=401,
     )
     first, second = (open_study(path).series[0].load() for path in (plain, turned))

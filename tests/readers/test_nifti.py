@@ -308,7 +308,7 @@ def test_extensions_are_kept_and_a_damaged_one_does_not_matter(tmp_path: Path) -
     image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"second note"))
     nibabel.save(image, tmp_path / "a.nii.gz")
     found = nifti_header(tmp_path / "a.nii.gz").header.extensions
-    assert [one.get_content() for one in found] == [b"first note", b"second note"]
+    assert [one.content for one in found] == [b"first note", b"second note"]
     block = bytearray(gzip.decompress((tmp_path / "a.nii.gz").read_bytes()))
     struct.pack_into("<i", block, 352 + 32, 2**31 - 1)
     (tmp_path / "b.nii").write_bytes(block)

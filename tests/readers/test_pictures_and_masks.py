@@ -90,18 +90,6 @@ def test_masks_land_on_the_same_voxels_in_any_axis_order(
     np.testing.assert_array_equal(regions.mask("region"), np.asarray(mask.dataobj).transpose(2, 1, 0) > 0)
 
 
-def test_masks_of_another_shape_or_place_are_refused(image_and_mask: tuple[Geometry, Any], tmp_path: Path) -> None:
-    geometry, mask = image_and_mask
-    nibabel.save(mask.slicer[:, :2], tmp_path / "small.nii")
-    with pytest.raises(UserError, match="another shape"):
-        load_regions(tmp_path / "small.nii", geometry)
-    moved = _AFFINE.copy()
-    moved[0, 3] += 4
-    nibabel.save(nibabel.Nifti1Image(np.asarray(mask.dataobj), moved), tmp_path / "moved.nii")
-    with pytest.raises(UserError, match="elsewhere"):
-        load_regions(tmp_path / "moved.nii", geometry)
-
-
 def test_a_table_in_the_header_brings_names_and_overlap_back(
     image_and_mask: tuple[Geometry, Any], tmp_path: Path
 ) -> None:
@@ -144,14 +132,6 @@ def test_a_probability_map_is_cut_with_a_word_and_a_fraction_of_one_is_just_a_ma
     regions = load_regions(tmp_path / "half.nii", geometry)
     assert regions.mask("region").sum() == inside.sum()
     assert regions.warnings == ()
-
-
-def test_several_volumes_in_a_mask_are_refused(image_and_mask: tuple[Geometry, Any], tmp_path: Path) -> None:
-    geometry, mask = image_and_mask
-    stacked = np.stack([np.asarray(mask.dataobj)] * 2, axis=3)
-    nibabel.save(nibabel.Nifti1Image(stacked, _AFFINE), tmp_path / "stacked.nii")
-    with pytest.raises(UserError, match="holds 2 volumes"):
-        load_regions(tmp_path / "stacked.nii", geometry)
 
 
 def test_colours_are_no_labels_but_palettes_and_equal_channels_are(tmp_path: Path) -> None:

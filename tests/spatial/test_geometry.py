@@ -85,11 +85,22 @@ def test_affine_is_the_grids_own_and_read_only():
 def test_sameness_looks_at_every_corner():
     grid = Geometry.from_spacing((10, 200, 300))
     slightly = grid.affine.copy()
-    slightly[0, 2] *= 1 + 1e-5  # 0.003 mm at the last column
+    slightly[0, 2] *= 1 + 1e-4  # 0.03 mm at the last column
     assert grid.same_as(Geometry(grid.shape, grid.affine))
     assert not grid.same_as(Geometry(grid.shape, slightly))
-    assert grid.same_as(Geometry(grid.shape, slightly), tolerance=0.01)
+    assert grid.same_as(Geometry(grid.shape, slightly), tolerance=0.1)
     assert not grid.same_as(Geometry.from_spacing((10, 200, 301)))
+
+
+@pytest.mark.parametrize("size", [0.05, 1.0, 8.0])
+def test_rounding_is_forgiven_in_proportion_to_the_voxels(size):
+    grid = Geometry.from_spacing((3, 4, 5), (20 * size, size, size))
+    assert grid.same_as(Geometry(grid.shape, grid.affine.astype(np.float32)))
+    for part, same in ((0.009, True), (0.011, False)):
+        moved = grid.affine.copy()
+        moved[1, 3] += part * size
+        assert grid.same_as(Geometry(grid.shape, moved)) is same
+        assert Geometry(grid.shape, moved).same_as(grid) is same
 
 
 def test_geometry_survives_pickling():

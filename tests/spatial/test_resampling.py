@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK
@@ -62,6 +64,51 @@ def test_labels_agree_with_simpleitks_nearest_neighbour():
     )
     assert (found == reference).mean() > 0.99
     assert found.max() == 4
+
+
+def test_straight_and_oblique_grids_take_the_same_voxels():
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 9, (6, 7, 8)).astype(np.uint8)
+    turned = np.array(SOURCE.affine)[:, [2, 0, 1, 3]] * (-1, 1, 1, 1)  # other order, one axis backwards
+    turned[:3, 3] = SOURCE.to_patient([0.3, 0.2, 7.4])
+    source = Geometry(labels.shape, SOURCE.affine)
+    straight = Geometry((9, 7, 8), turned)
+    barely = turned.copy()
+    barely[:3, 1] += 1e-5 * turned[:3, 2]  # no longer along one axis, so the general way is taken
+    found = resample_labels(labels, source, straight)
+    assert found.dtype == np.uint8
+    assert found.any()
+    assert np.array_equal(found, resample_labels(labels, source, Geometry((9, 7, 8), barely)))
+    index = np.stack(np.meshgrid(*map(np.arange, straight.shape), indexing="ij"), axis=-1)
+    place = np.rint(source.to_index(straight.to_patient(index))).astype(int)
+    inside = np.all((place >= 0) & (place < labels.shape), axis=-1)
+    assert np.array_equal(found[inside], labels[tuple(place[inside].T)])
+    assert not found[~inside].any()
+
+
+def test_centres_half_way_between_two_voxels_all_go_the_same_way():
+    labels = np.arange(1, 11, dtype=np.int16).reshape(1, 1, 10)
+    for origin in (0.0, 0.1, -77.7):
+        source = Geometry((1, 1, 10), np.diag([1.0, 1.0, 0.3, 1.0]))
+        moved = np.array(source.affine)
+        moved[:3, 3] += origin
+        source = Geometry((1, 1, 10), moved)
+        fine = moved.copy()
+        fine[2, 2] /= 2
+        found = resample_labels(labels, source, Geometry((1, 1, 19), fine))[0, 0]
+        assert found.tolist() == [1 + (k + 1) // 2 for k in range(19)]
+
+
+def test_labels_take_little_more_memory_than_their_result():
+    labels = np.ones((40, 128, 128), np.uint8)
+    source = tilted(labels.shape, (2.0, 1.0, 1.0), 10)
+    for degrees in (10, 25):
+        target = tilted((60, 160, 160), (1.5, 0.8, 0.8), degrees)
+        tracemalloc.start()
+        resample_labels(labels, source, target)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2.5 * np.prod(target.shape) + 2**21
 
 
 def test_linear_ramp_is_reproduced_exactly():

@@ -4,45 +4,77 @@ from __future__ import annotations
 
 from typing import Any
 
-from saliency_viewer.readers.dicom.header import functional, numbers, text
+from saliency_viewer.readers.dicom.header import functional, items, number, numbers, shared_groups, text
 from saliency_viewer.spatial.geometry import Calibration
 
-_PROJECTIONS = ("CR", "DX", "MG", "RF", "XA", "PX", "IO", "RG")
+PROJECTIONS = ("CR", "DX", "MG", "RF", "XA", "PX", "IO", "RG", "XC")
+_UNCALIBRATED: tuple[tuple[float, float], Calibration] = ((1.0, 1.0), "none")
+_LARGEST = 1e4  # mm; a pixel or a gap beyond it is damage
+_SMALLEST = 1e-6
+_TISSUE = 1  # spatial format of an ultrasound region: a picture of tissue
+_CENTIMETRES = 3  # its physical unit
 
 
 def pixel_spacing(dataset: Any) -> tuple[tuple[float, float], Calibration]:
-    """((row, column) spacing in mm, where it holds); ((1, 1), "none") when the file does not say."""
+    """((row, column) spacing in mm, where it holds); ((1, 1), "none") when the file does not say.
+
+    On projections, pixel spacing is one in the patient only when the file says how it was calibrated, or when it
+    differs from the detector's (PS3.3 10.7.1.3); else it holds at the detector.
+    """
     patient = _usable(numbers(dataset, "PixelSpacing")) or _usable(_enhanced(dataset))
     detector = _usable(numbers(dataset, "ImagerPixelSpacing"))
     if patient is not None:
-        # On projections, pixel spacing equal to the detector's was not corrected for magnification.
-        uncorrected = detector == patient and not text(dataset, "PixelSpacingCalibrationType")
-        projected = text(dataset, "Modality") in _PROJECTIONS
-        return patient, "detector" if projected and uncorrected else "patient"
+        projected = text(dataset, "Modality") in PROJECTIONS
+        corrected = text(dataset, "PixelSpacingCalibrationType") or (detector is not None and detector != patient)
+        return patient, "detector" if projected and not corrected else "patient"
     if detector is not None:
         return detector, "detector"
-    return (1.0, 1.0), "none"
+    ultrasound = _ultrasound(dataset)
+    if ultrasound is not None:
+        return ultrasound, "patient"
+    scanned = _usable(numbers(dataset, "NominalScannedPixelSpacing"))
+    return (scanned, "detector") if scanned is not None else _UNCALIBRATED
 
 
 def _enhanced(dataset: Any) -> tuple[float, ...]:
-    groups, shared = dataset.get("PerFrameFunctionalGroupsSequence"), dataset.get("SharedFunctionalGroupsSequence")
-    measures = functional(groups[0] if groups else None, shared[0] if shared else None, "PixelMeasuresSequence")
-    return numbers(measures, "PixelSpacing")
+    return numbers(_measures(dataset), "PixelSpacing")
+
+
+def _measures(dataset: Any) -> Any:
+    first = next(iter(items(dataset, "PerFrameFunctionalGroupsSequence")), None)
+    return functional(first, shared_groups(dataset), "PixelMeasuresSequence")
+
+
+def _ultrasound(dataset: Any) -> tuple[float, float] | None:
+    """(row, column) mm of the ultrasound regions that show tissue, when all of them agree (PS3.3 C.8.5.5)."""
+    found = set()
+    for region in items(dataset, "SequenceOfUltrasoundRegions"):
+        if number(region, "RegionSpatialFormat") != _TISSUE:
+            continue
+        units = {number(region, "PhysicalUnitsXDirection"), number(region, "PhysicalUnitsYDirection")}
+        right, down = number(region, "PhysicalDeltaX", 0.0), number(region, "PhysicalDeltaY", 0.0)
+        if units != {_CENTIMETRES} or not right or not down:
+            return None
+        found.add((round(abs(down) * 10, 9), round(abs(right) * 10, 9)))
+    return _usable(found.pop()) if len(found) == 1 else None
 
 
 def slice_distance(dataset: Any) -> float:
     """Distance of slices in mm as the header claims it, 1 when it does not."""
-    groups, shared = dataset.get("PerFrameFunctionalGroupsSequence"), dataset.get("SharedFunctionalGroupsSequence")
-    measures = functional(groups[0] if groups else None, shared[0] if shared else None, "PixelMeasuresSequence")
-    for source in (dataset, measures):
+    return said_slice_distance(dataset) or 1.0
+
+
+def said_slice_distance(dataset: Any) -> float | None:
+    """Distance of slices in mm as the header claims it, None when it does not."""
+    for source in (dataset, _measures(dataset)):
         for keyword in ("SpacingBetweenSlices", "SliceThickness"):
             found = numbers(source, keyword)
-            if found and abs(found[0]) > 1e-6:
+            if found and _SMALLEST < abs(found[0]) < _LARGEST:
                 return abs(found[0])
-    return 1.0
+    return None
 
 
 def _usable(values: tuple[float, ...]) -> tuple[float, float] | None:
-    if len(values) == 2 and values[0] > 0 and values[1] > 0:
+    if len(values) == 2 and all(_SMALLEST < one < _LARGEST for one in values):
         return values[0], values[1]
     return None

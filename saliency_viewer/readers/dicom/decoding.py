@@ -1,92 +1,77 @@
-"""Stored values of a file: by pydicom, and by GDCM what pydicom's decoders refuse."""
+"""Pictures that need a decoder, decoded in other processes on all cores."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import os
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.dicom.header import number, text
-from saliency_viewer.readers.dicom.payload import mend_frames, mend_syntax
+from saliency_viewer.readers.dicom.sources import Source
+from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.isolated import DECODE_WORKER, Answer, Task, Workers
 
-_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
-_KEPT = (
-    "SamplesPerPixel",
-    "PlanarConfiguration",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelData",
-)
+_MOST_WORKERS = 16
+_TASK_BYTES = 8 * 2**20  # decoded bytes of one request, so that a cine is spread over all cores
+_SECONDS = 4.0  # for any picture
+_BYTES_PER_SECOND = 4 * 2**20  # and more for large ones: the slowest codec is ten times faster than this
 
 
-def stored_values(dataset: Any) -> NDArray[np.generic]:
-    """Stored values, (row, column), with a first axis of frames and a last one of colours where there are any.
+@cache
+def workers() -> Workers:
+    """The program's decoders; they start when first asked."""
+    return Workers(DECODE_WORKER, min(os.cpu_count() or 1, _MOST_WORKERS))
 
-    Raises :class:`UserError` when the pixels are missing, damaged or of no known encoding.
+
+def decoded(
+    sources: list[Source], broken: dict[str, UserError], context: RunContext
+) -> Iterator[tuple[Source, int, NDArray[Any]]]:
+    """(file, number of the picture, picture) for every picture of ``sources`` that the stack uses.
+
+    Pictures are (row, column), bits as stored, or (row, column, 3) uint8. Files whose pictures cannot be decoded join
+    ``broken``.
     """
-    from pydicom.pixels.utils import pixel_array
-
-    if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise UserError("The DICOM file holds no pixels.", "Copy it again from its source.")
-    mend_syntax(dataset)
-    mend_frames(dataset, len(dataset.get("PixelData") or b""))
-    try:
-        found: NDArray[np.generic] = pixel_array(dataset)
-    except Exception as error:  # decoders raise whatever they like
-        other = gdcm_values(dataset)
-        if other is not None:
-            return other
-        raise UserError(
-            "The pixels of a DICOM file cannot be decoded: the file is cut short, damaged, or of an unknown encoding.",
-            "Copy it again from its source, or convert it to an uncompressed transfer syntax.",
-            f"{type(error).__name__}, transfer syntax {text(dataset.file_meta, 'TransferSyntaxUID')}",
-        ) from error
-    return found
+    tasks = [task for source in sources for task in _tasks(source)]
+    if not tasks:
+        return
+    for task, answer in workers().answers(tasks, context.check):
+        source, indices = task.key
+        if source.path in broken:
+            continue
+        error = _error(answer)
+        if error is not None:
+            broken[source.path] = error
+            continue
+        pictures = np.frombuffer(answer.data, dtype=answer.line["dtype"]).reshape(answer.line["shape"])
+        for index, picture in zip(indices, pictures, strict=True):
+            yield source, index, picture
 
 
-def gdcm_values(dataset: Any) -> NDArray[np.generic] | None:
-    """Stored values of compressed grey pixels by the GDCM inside SimpleITK; None when it cannot read them either.
-
-    It sees the bare pixels only: no scale and no MONOCHROME1, which it would apply, and nothing of the patient.
-    """
-    import SimpleITK
-
-    syntax = text(dataset.file_meta, "TransferSyntaxUID")
-    if syntax in _NATIVE or (number(dataset, "SamplesPerPixel", 1) or 1) > 1:
-        return None
-    with tempfile.TemporaryDirectory(prefix="saliency-viewer-") as folder:
-        path = Path(folder) / "pixels.dcm"
-        _bare(dataset).save_as(path, enforce_file_format=True)
-        reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
-        reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(str(path))
-        try:
-            found: NDArray[np.generic] = np.asarray(SimpleITK.GetArrayFromImage(reader.Execute()))
-        except RuntimeError:
-            return None
-    return found[0] if found.ndim == 3 and found.shape[0] == 1 else found
+def _tasks(source: Source) -> Iterator[Task]:
+    indices = [0] if source.mosaic is not None else list(source.slots)
+    size = max(1, int(source.form.plane_bytes))
+    step = max(1, _TASK_BYTES // size)
+    for start in range(0, len(indices), step):
+        part = indices[start : start + step]
+        seconds = _SECONDS + len(part) * size / _BYTES_PER_SECOND
+        yield Task((source, part), {"path": source.path, "indices": part}, seconds)
 
 
-def _bare(dataset: Any) -> Any:
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid
-
-    bare = Dataset()
-    bare.file_meta = FileMetaDataset()
-    bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
-    bare.SOPClassUID = bare.file_meta.MediaStorageSOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
-    bare.SOPInstanceUID = bare.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    bare.PhotometricInterpretation = "MONOCHROME2"
-    for keyword in _KEPT:
-        if keyword in dataset:
-            bare[keyword] = dataset[keyword]
-    return bare
+def _error(answer: Answer) -> UserError | None:
+    if answer.failure == "timeout":
+        return UserError(
+            "The pixels of a DICOM file take too long to decode, so they are probably damaged.",
+            "Convert the file to an uncompressed transfer syntax, or copy it again from its source.",
+        )
+    if answer.failure or "error" in answer.line:
+        detail = answer.line.get("detail", "the decoder stopped")
+        message = answer.line.get("error") or (
+            "The pixels of a DICOM file cannot be decoded: the file is cut short, damaged, or of an unknown encoding."
+        )
+        hint = "Copy it again from its source, or convert it to an uncompressed transfer syntax."
+        return UserError(str(message), hint, str(detail))
+    return None

@@ -1,163 +1,135 @@
-"""From headers of one series to Series that can load their pixels."""
+"""The pixels of a stack: read, scaled, turned into a Volume."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from saliency_viewer.domain import Series, Volume
+from saliency_viewer.domain import Grid, Volume
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.dicom.header import frames_of, number, text
-from saliency_viewer.readers.dicom.payload import quietly
-from saliency_viewer.readers.dicom.pixels import Decoded, common_range, common_window, decode, joined
-from saliency_viewer.readers.dicom.stacking import Stack, build_stack, split_stacks
+from saliency_viewer.readers.dicom.decoding import decoded
+from saliency_viewer.readers.dicom.filling import Filling, common_padding, common_range, common_windows
+from saliency_viewer.readers.dicom.header import text
+from saliency_viewer.readers.dicom.native import is_plain, planes
+from saliency_viewer.readers.dicom.quiet import quietly
+from saliency_viewer.readers.dicom.sources import Source, open_sources
+from saliency_viewer.readers.dicom.stacking import Stack, build_stack
 from saliency_viewer.runtime.context import RunContext
-from saliency_viewer.spatial import orientation_name
+from saliency_viewer.spatial import RegularGrid
 
-_UNITS = {"CT": "HU"}
-
-
-def series_of(group: list[tuple[Path, Any]]) -> list[Series]:
-    """The stacks in files of one series, described; usually one."""
-    dataset = group[0][1]
-    rows, columns = int(number(dataset, "Rows", 0) or 0), int(number(dataset, "Columns", 0) or 0)
-    if rows < 1 or columns < 1:
-        return []
-    frames = [frame for path, header in group for frame in frames_of(header, str(path))]
-    stacks = split_stacks(frames)
-    described = []
-    most = max(map(len, stacks))
-    for position, planes in enumerate(stacks, start=1):
-        stack = build_stack(planes, dataset, rows, columns)
-        part = f"stack {position} of {len(stacks)}" if len(stacks) > 1 else ""
-        if len(planes) < most:
-            words = f"incomplete stack: it has {len(planes)} slices, another one of the series {most}."
-            stack = replace(stack, warnings=(words, *stack.warnings))
-        described.append(_series(stack, dataset, part))
-    return described
+_MOST_GROWN = 8  # times the stored voxels that a regular grid may have
+_UNITS = {"HU": "HU", "BQML": "Bq/mL", "CNTS": "counts", "GML": "g/mL", "GY": "Gy", "OD": "OD", "PCT": "%"}
 
 
-def _series(stack: Stack, dataset: Any, part: str) -> Series:
-    words = [text(dataset, "SeriesDescription"), part]
-    geometry = stack.geometry
-    warnings = stack.warnings
-    if part:
-        warnings = (f"The series holds several stacks; this is {part}.", *warnings)
-    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    return Series(
-        uid=text(dataset, "SeriesInstanceUID") or text(dataset, "SOPInstanceUID"),
-        number=int(number(dataset, "SeriesNumber", 1) or 1),
-        modality=text(dataset, "Modality"),
-        description=" · ".join(word for word in words if word),
-        rows=geometry.shape[1],
-        columns=geometry.shape[2],
-        slices=len(stack.frames),
-        spacing_mm=None if geometry.calibration == "none" else geometry.spacing,
-        orientation=orientation_name(geometry),
-        transfer_syntax=syntax.name if syntax is not None else "Implicit VR Little Endian (assumed)",
-        loader=_loader(stack, dataset, warnings),
-        body_part=text(dataset, "BodyPartExamined"),
-        view=text(dataset, "ViewPosition"),
-        warnings=warnings,
+def load(stack: Stack, header: Any, grid: Grid | None, context: RunContext) -> Volume:
+    """The volume of a stack on a grid; without a wish, on the one that puts every voxel at its place.
+
+    Raises :class:`UserError` when no picture can be decoded.
+    """
+    volume, used = _load(stack, header, context.part(0.0, 0.8))
+    usual: Grid = "stored" if used.even else "regular"
+    if (grid or usual) == "regular" and can_be_regular(used):
+        return _regular(volume, used, context.part(0.8, 1.0))
+    if used.even:
+        return volume
+    words = "As stored: distances along the slices are averages, and places between the ends are not exact."
+    return replace(volume, warnings=(*volume.warnings, words))
+
+
+def can_be_regular(stack: Stack) -> bool:
+    """Whether a regular grid is another one than the stored one, and not many times larger."""
+    if (stack.even and stack.upright) or stack.positions is None:
+        return False
+    grid = RegularGrid.of(stack.geometry, stack.positions, stack.step).geometry
+    return math.prod(grid.shape) <= _MOST_GROWN * math.prod(stack.geometry.shape)
+
+
+def _regular(stored: Volume, stack: Stack, context: RunContext) -> Volume:
+    """The planes resampled onto even distances and right angles; float32, without colours."""
+    if stack.positions is None:
+        raise ValueError("planes without places")
+    grid = RegularGrid.of(stack.geometry, stack.positions, stack.step)
+    fill = float(stored.padding[0]) if stored.padding is not None else float(stored.array.min())
+    values = grid.resample(stored.array.__getitem__, fill, lambda part: context.report(part, "Resampling"))
+    overlays = stored.overlays
+    if overlays is not None:
+        overlays = grid.resample(overlays.__getitem__, 0.0, lambda _part: None) >= 0.5
+    return replace(stored, array=values, geometry=grid.geometry, colour=None, overlays=overlays)
+
+
+def _load(stack: Stack, header: Any, context: RunContext) -> tuple[Volume, Stack]:
+    """The volume of all planes that can be read, and their stack."""
+    with quietly():
+        sources, broken = open_sources(stack)
+        filling = Filling(stack.geometry.shape, sources)
+        _fill(filling, sources, broken, context)
+    if len(broken) > 0 and all(source.path in broken for source in sources):
+        raise next(iter(broken.values()))
+    used = stack
+    if broken:
+        filling.keep([slot for slot, frame in enumerate(stack.frames) if frame.path not in broken])
+        used = _without(stack, set(broken), header)
+    good = [source for source in sources if source.path not in broken]
+    window, windows = common_windows(good) if filling.colour is None else (None, ())
+    volume = Volume(
+        filling.values,
+        used.geometry,
+        modality=text(header, "Modality"),
+        units="" if filling.colour is not None else _units(header),
+        body_part=text(header, "BodyPartExamined"),
+        view=text(header, "ViewPosition"),
+        window=window,
+        windows=windows,
+        value_range=(0.0, 255.0) if filling.colour is not None else common_range(good),
+        padding=common_padding(good) if filling.colour is None else None,
+        overlays=filling.overlays,
+        colour=filling.colour,
+        series_uid=text(header, "SeriesInstanceUID"),
+        warnings=used.warnings,
     )
+    return volume, used
 
 
-def _loader(stack: Stack, header: Any, warnings: tuple[str, ...]) -> Callable[[RunContext], Volume]:
-    modality = text(header, "Modality")
-    details: dict[str, Any] = {
-        "modality": modality,
-        "units": _UNITS.get(modality, ""),
-        "body_part": text(header, "BodyPartExamined"),
-        "view": text(header, "ViewPosition"),
-        "series_uid": text(header, "SeriesInstanceUID"),
-        "warnings": warnings,
-    }
-
-    def load(context: RunContext) -> Volume:
-        decoded, broken = _decoded(stack, context)
-        used, notes = (stack, ()) if not broken else _without(stack, broken, header)
-        values, colour = _planes(used, decoded)
-        if not used.regular:
-            values, colour = _interpolated(values, used), None
-        found = list(decoded.values())
-        return Volume(
-            values,
-            used.geometry,
-            window=common_window([one.window for one in found]),
-            value_range=common_range([one.value_range for one in found]),
-            colour=colour,
-            **(details | {"warnings": (*warnings, *notes)}),
-        )
-
-    return load
-
-
-def _decoded(stack: Stack, context: RunContext) -> tuple[dict[str, Decoded], set[str]]:
-    """Every file of the stack decoded once, and the files that cannot be; raises when none can."""
-    paths = list(dict.fromkeys(frame.path for frame in stack.frames))
-    found: dict[str, Decoded] = {}
-    broken: dict[str, UserError] = {}
-    for done, path in enumerate(paths, start=1):
+def _fill(filling: Filling, sources: list[Source], broken: dict[str, UserError], context: RunContext) -> None:
+    """Read plain files directly and leave the others to the decoders; what cannot be read joins ``broken``."""
+    plain = [source for source in sources if is_plain(source)]
+    others = [source for source in sources if not is_plain(source)]
+    total = max(1, sum(len(source.slots) for source in sources))
+    done = 0
+    for source in plain:
+        wanted = [0] if source.mosaic is not None else list(source.slots)
         try:
-            with quietly():
-                found[path] = _checked(decode(_whole(path)), path, stack)
+            for index, plane in zip(wanted, planes(source, wanted), strict=True):
+                filling.put(source, index, plane)
         except UserError as error:
-            broken[path] = error
-        context.report(done / len(paths), "Reading pixels")
-    if not found:
-        raise next(iter(broken.values()), UserError("The series holds no image.", "Choose another series."))
-    return found, set(broken)
+            broken[source.path] = error
+        except OSError as error:
+            broken[source.path] = UserError(
+                "A DICOM file of the series could not be read.", "Check the disk.", type(error).__name__
+            )
+        done += len(source.slots)
+        context.report(done / total, "Reading pixels")
+    for source, index, plane in decoded(others, broken, context):
+        try:
+            filling.put(source, index, plane)
+        except UserError as error:
+            broken[source.path] = error
+        done += len(source.slots) if source.mosaic is not None else 1
+        context.report(done / total, "Decoding pixels")
 
 
-def _checked(decoded: Decoded, path: str, stack: Stack) -> Decoded:
-    needed = max(frame.index for frame in stack.frames if frame.path == path)
-    if needed >= len(decoded.values) or decoded.values.shape[1:] != stack.geometry.shape[1:]:
-        raise UserError("A DICOM file holds fewer pixels than it says.", "Copy it again from its source.")
-    return decoded
-
-
-def _without(stack: Stack, broken: set[str], header: Any) -> tuple[Stack, tuple[str, ...]]:
-    """The stack of the planes that are left, and what to say about it."""
+def _without(stack: Stack, broken: set[str], header: Any) -> Stack:
+    """The stack of the planes that are left, with words about the others."""
     left = [frame for frame in stack.frames if frame.path not in broken]
     rebuilt = build_stack(left, header, *stack.geometry.shape[1:])
     words = f"unreadable slice: {len(broken)} of the series' files cannot be decoded and are left out."
     fresh = tuple(one for one in rebuilt.warnings if one not in stack.warnings)
-    return rebuilt, (words, *fresh)
+    return replace(rebuilt, warnings=(*stack.warnings, words, *fresh))
 
 
-def _planes(stack: Stack, decoded: dict[str, Decoded]) -> tuple[NDArray[np.generic], NDArray[np.uint8] | None]:
-    """Planes in the stack's order."""
-    values = joined([decoded[frame.path].values[frame.index][None] for frame in stack.frames])
-    colours = [decoded[frame.path].colour for frame in stack.frames]
-    whole = [colour[frame.index] for colour, frame in zip(colours, stack.frames, strict=True) if colour is not None]
-    return values, np.stack(whole) if len(whole) == len(colours) else None
-
-
-def _whole(path: str) -> Any:
-    import pydicom
-
-    try:
-        return pydicom.dcmread(path, force=True)
-    except Exception as error:
-        raise UserError(
-            "A DICOM file of the series is damaged or cut short.",
-            "Copy it again from its source.",
-            type(error).__name__,
-        ) from error
-
-
-def _interpolated(values: NDArray[np.generic], stack: Stack) -> NDArray[np.float32]:
-    """Linear between the two stored planes around each slice of the grid."""
-    count = stack.geometry.shape[0]
-    above = np.clip(np.searchsorted(stack.offsets, np.arange(count), side="left"), 1, len(values) - 1)
-    below = above - 1
-    part = (np.arange(count) - stack.offsets[below]) / (stack.offsets[above] - stack.offsets[below])
-    weight = np.clip(part, 0, 1).astype(np.float32)[:, None, None]
-    mixed: NDArray[np.float32] = values[below].astype(np.float32) * (1 - weight)
-    mixed += values[above].astype(np.float32) * weight
-    return mixed
+def _units(header: Any) -> str:
+    said = text(header, "RescaleType").upper() or text(header, "Units").upper() or text(header, "DoseUnits").upper()
+    if said:
+        return _UNITS.get(said, "")
+    return "HU" if text(header, "Modality") == "CT" else ""

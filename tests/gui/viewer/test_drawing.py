@@ -7,8 +7,8 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtTest import QTest
 
 from saliency_viewer.domain import Region, RegionSet, Volume, Window
-from saliency_viewer.regions import brush_mask, polygon_mask
-from saliency_viewer.spatial import Geometry
+from saliency_viewer.regions import brush_mask
+from saliency_viewer.spatial import Geometry, polygon_mask
 
 LEFT = Qt.MouseButton.LeftButton
 SHAPE = (6, 24, 30)

@@ -1,4 +1,4 @@
-"""A drawn outline as a mask."""
+"""An outline as a mask."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saliency_viewer.regions import polygon_mask
 from saliency_viewer.render import outlines
+from saliency_viewer.spatial import polygon_mask
 
 
 def slow_polygon(points, shape):

@@ -1,0 +1,128 @@
+"""Images to series: what belongs together in a folder, whoever put it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from saliency_viewer.domain import Series
+from saliency_viewer.readers.dicom.calibration import PROJECTIONS
+from saliency_viewer.readers.dicom.frames import frame_count
+from saliency_viewer.readers.dicom.header import numbers, text
+from saliency_viewer.readers.dicom.scan import Entry
+
+# Pictures of these kinds stand alone unless they say where they lie.
+_ALONE = (*PROJECTIONS, "US", "IVUS", "OCT", "OPT", "OP", "ES", "GM", "SM", "DG", "SC")
+_KINDS = (
+    "SeriesNumber",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PixelSpacing",
+    "BitsAllocated",
+)
+
+
+@dataclass(eq=False)
+class FileGroup:
+    """Files of one series that can be one volume or several of one size; ``copies`` of them were left out."""
+
+    entries: list[Entry] = field(default_factory=list)
+    copies: int = 0
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, entry: Entry) -> None:
+        """Take a file, unless it is the same image again, as when a medium was copied into a folder twice."""
+        mark = text(entry.header, "SOPInstanceUID"), text(entry.header, "ImagePositionPatient")
+        if mark[0] and mark in self._seen:
+            self.copies += 1
+            return
+        self._seen.add(mark)
+        self.entries.append(entry)
+
+
+def grouped(entries: list[Entry]) -> list[FileGroup]:
+    """Files by series and kind of image."""
+    found: dict[tuple[str, ...], FileGroup] = {}
+    for entry in entries:
+        found.setdefault(_key(entry), FileGroup()).add(entry)
+    return list(found.values())
+
+
+def _key(entry: Entry) -> tuple[str, ...]:
+    header = entry.header
+    instance = text(header, "SOPInstanceUID") or str(entry.path)
+    series = text(header, "SeriesInstanceUID") or instance
+    who = text(header, "PatientID") or text(header, "PatientName")
+    kinds = (text(header, keyword) for keyword in _KINDS)
+    mosaic = "mosaic" if "MOSAIC" in text(header, "ImageType").upper() else ""
+    return (who, text(header, "StudyInstanceUID"), series, *kinds, mosaic, _alone(header, instance))
+
+
+def _alone(header: Any, instance: str) -> str:
+    """What keeps a picture out of a stack with others: empty for slices."""
+    if frame_count(header) > 1:
+        return text(header, "ConcatenationUID") or instance
+    located = len(numbers(header, "ImagePositionPatient")) == 3
+    return instance if not located and text(header, "Modality") in _ALONE else ""
+
+
+def labelled(series: list[Series], headers: list[Any]) -> list[Series]:
+    """Pictures that stand alone in one series are told apart by view, or by their place in it."""
+    by_uid: dict[str, list[int]] = {}
+    for k, one in enumerate(series):
+        by_uid.setdefault(one.uid, []).append(k)
+    result = list(series)
+    for members in by_uid.values():
+        if len(members) < 2 or len({id(headers[k]) for k in members}) < len(members):
+            continue  # alone, or stacks of one set of files, which have their labels
+        for place, k in enumerate(sorted(members, key=lambda k: numbers(headers[k], "InstanceNumber")), start=1):
+            words = _view(headers[k]) or f"image {place} of {len(members)}"
+            result[k] = replace(series[k], description=" · ".join(filter(None, (series[k].description, words))))
+    return result
+
+
+def _view(header: Any) -> str:
+    side = text(header, "ImageLaterality") or text(header, "Laterality")
+    return " ".join(word for word in (side, text(header, "ViewPosition")) if word)
+
+
+def with_groups(series: list[Series]) -> list[Series]:
+    """Series with the patient and study that they belong to, where there are several of them."""
+    patients: dict[str, dict[str, int]] = {}
+    for one in series:
+        studies = patients.setdefault(_who(one), {})
+        studies.setdefault(one.study_uid, len(studies) + 1)
+    if len(patients) < 2 and all(len(studies) < 2 for studies in patients.values()):
+        return series
+    numbers_of = {who: number for number, who in enumerate(patients, start=1)}
+    result = []
+    for one in series:
+        studies = patients[_who(one)]
+        words = [f"patient {numbers_of[_who(one)]}"] if len(patients) > 1 else []
+        words += [f"study {studies[one.study_uid]}"] if len(studies) > 1 else []
+        result.append(replace(one, group=", ".join(words)))
+    return result
+
+
+def _who(series: Series) -> str:
+    return series.identity.patient_id or series.identity.patient_name
+
+
+def numbered(series: list[Series]) -> tuple[Series, ...]:
+    """Series by patient and study in the order of their numbers, each number once, each UID once."""
+    taken: set[int] = set()
+    uids: set[str] = set()
+    result = []
+    for one in sorted(series, key=lambda s: (s.group, s.number)):
+        number = one.number if one.number > 0 else 1
+        while number in taken:
+            number += 1
+        taken.add(number)
+        uid, count = one.uid, 2
+        while uid in uids:
+            uid, count = f"{one.uid}#{count}", count + 1
+        uids.add(uid)
+        result.append(replace(one, number=number, uid=uid))
+    return tuple(result)

@@ -1,0 +1,245 @@
+"""Work in processes of its own, for libraries that crash, hang or take all memory on damaged input.
+
+A worker is this program started again with another argument. It reads one JSON request a line from its standard
+input, and answers each with one JSON line, followed by as many raw bytes as that line's ``bytes`` says. It ends when
+its input does, so it never outlives its parent.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import saliency_viewer
+
+DECODE_WORKER = "--decode-worker"  # the argument that makes this program a decoder of pictures
+_START = 60.0  # seconds that a cold disk may take to start a worker
+
+
+@dataclass(frozen=True)
+class Task:
+    """One request, JSON-ready, and the seconds after which its worker is killed. ``key`` comes back with the answer."""
+
+    key: Any
+    request: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A worker's JSON line and the bytes behind it; ``failure`` is "crashed" or "timeout" when there is none."""
+
+    line: dict[str, Any]
+    data: bytearray
+    failure: str = ""
+
+
+class Workers:
+    """Up to ``count`` processes that answer the same kind of request. Safe in several threads."""
+
+    def __init__(self, argument: str, count: int) -> None:
+        self._argument, self._count = argument, max(1, count)
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        atexit.register(self.close)
+
+    def answers(self, tasks: Sequence[Task], check: Callable[[], None]) -> Iterator[tuple[Task, Answer]]:
+        """Every task with its answer, in the order in which they end.
+
+        ``check`` is called often and may raise, which kills the workers that are busy. Raises OSError when no
+        process can be started.
+        """
+        waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        for task in tasks:
+            waiting.put(task)
+        # Few answers are kept, so that workers who are faster than the reader do not fill the memory.
+        done: queue.Queue[tuple[Task, Answer] | OSError] = queue.Queue(2 * self._count)
+        busy = [_Runner(self, waiting, done) for _ in range(min(self._count, len(tasks)))]
+        try:
+            for one in busy:
+                one.start()
+            for _ in tasks:
+                yield self._next(done, check)
+        finally:
+            for one in busy:
+                one.stop()
+            while any(one.is_alive() for one in busy):
+                with suppress(queue.Empty):
+                    done.get(timeout=0.01)
+
+    def _next(self, done: queue.Queue[tuple[Task, Answer] | OSError], check: Callable[[], None]) -> tuple[Task, Answer]:
+        while True:
+            check()
+            try:
+                found = done.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if isinstance(found, OSError):
+                raise found
+            return found
+
+    def warm_up(self) -> None:
+        """Start one worker before anybody asks."""
+        with suppress(OSError):
+            self.give_back(self.take())
+
+    def take(self) -> _Worker:
+        """An idle worker, or a new one."""
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.alive:
+                    return worker
+        return _Worker(self._argument)
+
+    def give_back(self, worker: _Worker) -> None:
+        """Keep a worker for the next task."""
+        with self._lock:
+            if worker.alive and len(self._idle) < self._count:
+                self._idle.append(worker)
+                return
+        worker.close()
+
+    def close(self) -> None:
+        """End all idle workers."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.close()
+
+
+class _Runner(threading.Thread):
+    """Takes tasks from a queue and gives each to its worker."""
+
+    def __init__(
+        self, workers: Workers, waiting: queue.SimpleQueue[Task], done: queue.Queue[tuple[Task, Answer] | OSError]
+    ) -> None:
+        super().__init__(name="decoder", daemon=True)
+        self._workers, self._waiting, self._done = workers, waiting, done
+        self._stopped = threading.Event()
+        self._worker: _Worker | None = None
+
+    def stop(self) -> None:
+        """Take no more tasks, and give the present one up."""
+        self._stopped.set()
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                task = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            try:
+                self._worker = self._workers.take()
+            except OSError as error:
+                self._done.put(error)
+                break
+            if self._stopped.is_set():
+                self._worker.kill()
+            answer = self._worker.ask(task.request, task.seconds)
+            worker, self._worker = self._worker, None
+            self._workers.give_back(worker)
+            self._done.put((task, answer))
+
+
+class _Worker:
+    """One process."""
+
+    def __init__(self, argument: str) -> None:
+        frozen = getattr(sys, "frozen", False)
+        command = [sys.executable, argument] if frozen else [sys.executable, "-P", "-m", "saliency_viewer", argument]
+        root = str(Path(saliency_viewer.__file__).parent.parent)
+        paths = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # decoders write names of files there
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        self._ready = False
+        self._timed_out = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def ask(self, request: dict[str, Any], seconds: float) -> Answer:
+        """Its answer; after ``seconds`` it is killed. A path in the request never stands in a command line."""
+        try:
+            if not self._ready:
+                self._within(_START, lambda: self._read_line())
+                self._ready = True
+            answer: Answer = self._within(seconds, lambda: self._exchange(request))
+            return answer
+        except (OSError, ValueError, EOFError):
+            self.kill()
+            return Answer({}, bytearray(), "timeout" if self._timed_out else "crashed")
+
+    def _within(self, seconds: float, action: Callable[[], Any]) -> Any:
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            return action()
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _expire(self) -> None:
+        self._timed_out = True
+        self.kill()
+
+    def _exchange(self, request: dict[str, Any]) -> Answer:
+        stream = self._process.stdin
+        if stream is None:
+            raise EOFError
+        stream.write(json.dumps(request).encode() + b"\n")
+        stream.flush()
+        line = self._read_line()
+        return Answer(line, self._read(int(line.get("bytes", 0))))
+
+    def _read_line(self) -> dict[str, Any]:
+        raw = self._process.stdout.readline() if self._process.stdout is not None else b""
+        if not raw:
+            raise EOFError
+        found: dict[str, Any] = json.loads(raw)
+        return found
+
+    def _read(self, count: int) -> bytearray:
+        data = bytearray(count)
+        view, done = memoryview(data), 0
+        while done < count:
+            got = self._process.stdout.readinto(view[done:]) if self._process.stdout is not None else 0  # type: ignore[attr-defined]
+            if not got:
+                raise EOFError
+            done += got
+        return data
+
+    def kill(self) -> None:
+        """End it now."""
+        with suppress(OSError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """End it, and wait until it is gone."""
+        self.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
