@@ -11,8 +11,9 @@ import pytest
 import SimpleITK
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers import open_study
+from saliency_viewer.readers import load_regions, open_study
 from saliency_viewer.readers.itk import itk_array, itk_geometry
+from saliency_viewer.spatial import Geometry
 
 _DATA = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5) - 20
 _NRRD = "NRRD0004\ntype: short\ndimension: 3\nsizes: 5 4 3\nendian: little\nencoding: raw\n"
@@ -270,3 +271,11 @@ def test_nothing_is_written_to_the_console(tmp_path: Path, capfd: pytest.Capture
     _meta(tmp_path / "b.mha", "ElementSpacing = -1 1 1\n")
     open_study(tmp_path / "b.mha").series[0].load()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_mask_whose_voxels_lie_elsewhere_is_not_read_either(tmp_path: Path) -> None:
+    (tmp_path / "secret.raw").write_bytes(_DATA.tobytes())
+    (tmp_path / "sent").mkdir()
+    _nrrd(tmp_path / "sent" / "a.nhdr", "data file: ../secret.raw\n", data=b"")
+    with pytest.raises(UserError, match="another folder"):
+        load_regions(tmp_path / "sent" / "a.nhdr", Geometry.from_spacing((3, 4, 5)))
