@@ -5,6 +5,9 @@ READERS is asked in order; the first that accepts a path opens it. Libraries are
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.readers.archive import ArchiveReader
 from saliency_viewer.readers.base import Reader
 from saliency_viewer.readers.dicom.reader import DicomReader
-from saliency_viewer.readers.folder import ImageFolderReader
+from saliency_viewer.readers.folder import FolderReader
 from saliency_viewer.readers.itk import ItkReader
 from saliency_viewer.readers.masks import load_regions
 from saliency_viewer.readers.nifti import NiftiReader
@@ -27,32 +30,29 @@ READERS: tuple[Reader, ...] = (
     ItkReader(),
     RasterReader(),
     ArchiveReader(),
+    FolderReader(),
     DicomReader(),
-    ImageFolderReader(),
 )
 
 
 def open_study(
     path: str | Path, context: RunContext | None = None, found: Callable[[Series], None] | None = None
 ) -> Study:
-    """Everything at ``path``: a DICOM folder, file, DICOMDIR or zip, a NIfTI, NRRD, MHA or raster image.
+    """Everything at ``path``: a folder of any images, a DICOM file, DICOMDIR or zip, a NIfTI, NRRD, MHA or picture.
 
     Series are described from headers; pixels are read by ``series.load()``. ``found`` hears the first image of a DICOM
     folder, as a series of one slice, while the other files are still read. Raises :class:`UserError` when
     the path does not exist, may not be read, or holds no image that can be used.
     """
-    place = Path(path).expanduser()
-    _require_readable(place)
+    place = _readable(path)
     for reader in READERS:
         if reader.accepts(place):
-            if isinstance(reader, DicomReader):
+            if isinstance(reader, FolderReader | DicomReader):
                 return reader.open(place, context or RunContext(), found)
             return reader.open(place, context or RunContext())
-    if place.is_dir():
-        raise UserError("The folder holds no image.", "Choose a folder with DICOM, NIfTI or raster images.")
     raise UserError(
         "The file is of no known image format.",
-        "Open DICOM, NIfTI, NRRD, MHA, PNG, JPEG, TIFF or BMP files, or a zip of DICOM files.",
+        "Open DICOM, NIfTI, NRRD, MHA, PNG, JPEG, TIFF or BMP files, a folder of these, or a zip.",
     )
 
 
@@ -63,15 +63,28 @@ def warm_up() -> None:
     workers().warm_up()
 
 
-def _require_readable(place: Path) -> None:
+def _readable(path: str | Path) -> Path:
+    """The path as a file or folder that may be read."""
+    place = Path(path)
     try:
-        if not place.exists():
-            raise UserError("There is no such file or folder.", "Check the path.")
-        if place.is_dir():
-            next(place.iterdir(), None)
-        else:
+        place = place.expanduser()
+        kind = place.stat().st_mode
+        if stat.S_ISDIR(kind):
+            with os.scandir(place) as entries:
+                next(entries, None)
+        elif stat.S_ISREG(kind):
             place.open("rb").close()
+        else:
+            # Opening a pipe waits until somebody writes into it.
+            raise UserError("This is neither a file nor a folder.", "Choose an image file or a folder.")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError("There is no such file or folder.", "Check the path.") from error
+    except (RuntimeError, ValueError) as error:  # "~nobody", or a path with a null character
+        raise UserError("There is no such file or folder.", "Check the path.", type(error).__name__) from error
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise UserError("There is no such file or folder.", "Check the path.", "ELOOP or ENAMETOOLONG") from error
         raise UserError(
             "The file or folder may not be read.", "Ask its owner for permission, or copy it.", type(error).__name__
         ) from error
+    return place

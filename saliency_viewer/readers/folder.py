@@ -1,48 +1,149 @@
-"""A folder of NIfTI or raster files without any DICOM: every file is a series."""
+"""A folder of anything: DICOM first, then every other image below it as a series of its own."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from saliency_viewer.domain import Series, Study, Unreadable
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.base import Reader
+from saliency_viewer.readers.beside import DATA_ENDINGS
+from saliency_viewer.readers.dicom.reader import DicomReader
 from saliency_viewer.readers.itk import ItkReader
 from saliency_viewer.readers.nifti import NiftiReader
 from saliency_viewer.readers.raster import RasterReader
 from saliency_viewer.runtime.context import RunContext
 
-_FILE_READERS: tuple[Reader, ...] = (NiftiReader(), ItkReader(), RasterReader())
+_VOLUMES: tuple[Reader, ...] = (NiftiReader(), ItkReader())
+_IMAGES: tuple[Reader, ...] = (*_VOLUMES, RasterReader())
+_DEEPEST = 16
+_MOST_ENTRIES = 200_000
+_MOST_IMAGES = 5_000  # files of other formats than DICOM, each a line of the list
 
 
-class ImageFolderReader:
-    """Asked last: DICOM folders may hold stray pictures too."""
+class FolderReader:
+    """DICOM and other images may lie together; pictures beside DICOM are previews and logos, and left out."""
 
-    name = "Folder of images"
+    name = "Folder"
 
     def accepts(self, path: Path) -> bool:
-        """Whether any file directly in the folder has a known ending."""
-        return path.is_dir() and any(_reader_of(item) for item in path.iterdir())
+        """Every folder."""
+        return path.is_dir()
 
-    def open(self, path: Path, context: RunContext) -> Study:
-        """Files in the order of their names; damaged ones are listed and the rest opens."""
-        series: list[Series] = []
-        unreadable: list[Unreadable] = []
-        files = sorted(item for item in path.iterdir() if _reader_of(item))
-        for done, item in enumerate(files, start=1):
-            reader = _reader_of(item)
-            try:
-                found = reader.open(item, context).series if reader else ()
-            except UserError as error:
-                unreadable.append(Unreadable(item.name, error.message))
-                continue
-            series += [replace(one, number=len(series) + 1) for one in found]
-            context.report(done / len(files), "Looking at files")
-        if not series:
-            raise UserError("No image in the folder can be read.", "Check the files.", f"{len(unreadable)} damaged")
-        return Study(str(path), tuple(series), unreadable=tuple(unreadable))
+    def open(self, path: Path, context: RunContext, found: Callable[[Series], None] | None = None) -> Study:
+        """All series below ``path``; what cannot be read is listed with its reason, and the rest opens.
+
+        ``found`` hears the first image of a DICOM folder while the others are still read. Raises :class:`UserError`
+        when nothing can be read.
+        """
+        dicom, trouble = _dicom(path, context.part(0.0, 0.7), found)
+        files = list(_images(path, _VOLUMES if dicom else _IMAGES, context))
+        if dicom is None and not files:
+            raise trouble or _empty()
+        others, unreadable = _opened(path, files, dicom, context.part(0.7, 1.0))
+        if trouble is not None:
+            unreadable.insert(0, Unreadable(".", trouble.message))
+        if dicom is not None:
+            unreadable[:0] = dicom.unreadable
+            return replace(dicom, series=(*dicom.series, *others), unreadable=tuple(unreadable))
+        if not others:
+            raise _nothing(unreadable)
+        return Study(str(path), tuple(others), unreadable=tuple(unreadable))
 
 
-def _reader_of(path: Path) -> Reader | None:
-    return next((reader for reader in _FILE_READERS if reader.accepts(path)), None)
+def files_below(folder: Path, context: RunContext) -> Iterator[Path]:
+    """Ordinary files below ``folder`` in the order of their names, folders after the files beside them.
+
+    Links to folders are not followed, so loops cannot happen; hidden files, and folders that may not be entered,
+    are left out. Depth and number are bounded.
+    """
+    left = _MOST_ENTRIES
+    waiting = [(folder, 0)]
+    while waiting:
+        place, depth = waiting.pop()
+        context.check()
+        try:
+            with os.scandir(place) as entries:
+                found = sorted((one for one in entries if not one.name.startswith(".")), key=lambda one: one.name)
+        except OSError:  # no permission, or gone since
+            continue
+        below = [Path(one.path) for one in found if one.is_dir(follow_symlinks=False) and one.name != "__MACOSX"]
+        if depth < _DEEPEST:
+            waiting += [(one, depth + 1) for one in reversed(below)]
+        for one in found:
+            left -= 1
+            if left < 0:
+                return
+            if _ordinary(one):
+                yield Path(one.path)
+
+
+def _ordinary(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # links in a circle
+        return False
+
+
+def _dicom(
+    path: Path, context: RunContext, found: Callable[[Series], None] | None
+) -> tuple[Study | None, UserError | None]:
+    """The DICOM study of a folder, or why its DICOM files give none; neither when it holds no DICOM."""
+    reader = DicomReader()
+    if not reader.accepts(path):
+        return None, None
+    try:
+        return reader.open(path, context, found), None
+    except UserError as error:
+        return None, error
+
+
+def _images(path: Path, readers: tuple[Reader, ...], context: RunContext) -> Iterator[tuple[Path, Reader]]:
+    """Files that one of ``readers`` takes, by name."""
+    count = 0
+    for item in files_below(path, context):
+        reader = next((one for one in readers if one.accepts(item)), None)
+        if reader is None or item.name.lower().endswith(DATA_ENDINGS):
+            continue
+        count += 1
+        if count > _MOST_IMAGES:
+            return
+        yield item, reader
+
+
+def _opened(
+    root: Path, files: list[tuple[Path, Reader]], dicom: Study | None, context: RunContext
+) -> tuple[list[Series], list[Unreadable]]:
+    """Series numbered after those of ``dicom``, each id once."""
+    first = max((one.number for one in dicom.series), default=0) + 1 if dicom else 1
+    uids = {one.uid for one in dicom.series} if dicom else set()
+    series: list[Series] = []
+    unreadable: list[Unreadable] = []
+    for done, (item, reader) in enumerate(files, start=1):
+        context.report(done / len(files), "Looking at files")
+        try:
+            found = reader.open(item, context.part(0.0, 0.0)).series
+        except UserError as error:
+            unreadable.append(Unreadable(item.relative_to(root).as_posix(), error.message))
+            continue
+        for one in found:
+            uid, copy = one.uid, 2
+            while uid in uids:  # the same file twice
+                uid, copy = f"{one.uid}~{copy}", copy + 1
+            uids.add(uid)
+            series.append(replace(one, number=first + len(series), uid=uid))
+    return series, unreadable
+
+
+def _empty() -> UserError:
+    return UserError("The folder holds no image.", "Choose a folder with DICOM, NIfTI or raster images.")
+
+
+def _nothing(unreadable: list[Unreadable]) -> UserError:
+    reasons = sorted({item.reason for item in unreadable})
+    return UserError(
+        f"No image in the folder can be read. {reasons[0]}", "Check the files.", f"{len(unreadable)} damaged"
+    )

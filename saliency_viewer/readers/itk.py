@@ -1,82 +1,88 @@
-"""NRRD and MetaImage through SimpleITK."""
+"""NRRD and MetaImage, ITK's own formats. Their coordinates are LPS or said to be otherwise.
+
+The headers are text and read here, not by ITK: what is missing in them must stay unknown, what they promise must be
+weighed against the file before memory is taken, and which other files they name is not theirs to decide.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import Study, Volume
+from saliency_viewer.domain import Study
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.single import one_series
+from saliency_viewer.readers.metaimage import read_metaimage
+from saliency_viewer.readers.nrrd import read_nrrd
+from saliency_viewer.readers.single import stored_study
+from saliency_viewer.readers.text_header import no_volume
+from saliency_viewer.readers.voxels import Stored, measured, read_array
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import Geometry
 
-_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
+_NRRD = (".nrrd", ".nhdr")
+_META = (".mha", ".mhd")
 
 
 class ItkReader:
-    """SimpleITK's coordinates are LPS already; only the order of axes differs."""
+    """Arrays are ours already; only the order of axes differs."""
 
     name = "NRRD / MetaImage"
 
     def accepts(self, path: Path) -> bool:
         """By file name."""
-        return path.is_file() and path.name.lower().endswith(_ENDINGS)
+        return path.is_file() and path.name.lower().endswith((*_NRRD, *_META))
 
     def open(self, path: Path, context: RunContext) -> Study:
-        """One series."""
-        geometry = itk_geometry(path)
-        return one_series(
+        """A series for every volume or component."""
+        image = itk_header(path)
+        kind = path.suffix.lstrip(".").upper()
+        return stored_study(
             path,
-            geometry,
-            lambda _context: Volume(itk_array(path), geometry, "OT"),
-            modality="OT",
-            description=path.suffix.lstrip(".").upper(),
-            encoding=path.suffix.lstrip(".").upper(),
+            image.stored,
+            image.geometry,
+            description=kind,
+            encoding=f"{kind} {image.stored.dtype.name}",
+            warnings=image.warnings,
         )
 
 
-def _reader(path: Path) -> Any:
-    import SimpleITK
+@dataclass(frozen=True)
+class ItkImage:
+    """What the header says; voxels are unread."""
 
-    reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
-    reader.SetFileName(str(path))
-    return reader
+    stored: Stored
+    geometry: Geometry
+    warnings: tuple[str, ...]
+
+
+def itk_header(path: Path) -> ItkImage:
+    """The opened image. Raises :class:`UserError` when it is no volume or cannot be read."""
+    read = read_nrrd if path.suffix.lower() in _NRRD else read_metaimage
+    try:
+        stored, grid = read(path)
+    except (ValueError, IndexError, KeyError, OverflowError, OSError) as error:  # numbers that are none
+        raise UserError(
+            "The file's header is damaged.", "Copy it again from its source.", type(error).__name__
+        ) from error
+    stored, warnings = measured(stored)
+    geometry, words = grid.geometry(stored.shape)
+    return ItkImage(stored, geometry, (*warnings, *words))
 
 
 def itk_geometry(path: Path) -> Geometry:
-    """Geometry of (slice, row, column) from the header."""
-    reader = _reader(path)
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _damaged(error) from error
-    axes = reader.GetDimension()
-    if axes not in (2, 3) or reader.GetNumberOfComponents() != 1:
-        raise UserError("The file holds no single 2D or 3D grey image.", "Choose a file with one volume.")
-    size = (*reader.GetSize(), 1)[:3]
-    matrix = np.eye(3)
-    matrix[:axes, :axes] = np.array(reader.GetDirection()).reshape(axes, axes) * np.array(reader.GetSpacing())
-    affine = np.eye(4)
-    affine[:3, :3] = matrix[:, ::-1]
-    affine[:axes, 3] = reader.GetOrigin()
-    return Geometry((size[2], size[1], size[0]), affine, "patient", oriented=axes == 3)
+    """Geometry of (slice, row, column) of a file with one grey volume; :class:`UserError` for any other."""
+    image = itk_header(path)
+    if image.stored.images != 1 or image.stored.colour:
+        raise no_volume()
+    return image.geometry
 
 
 def itk_array(path: Path) -> NDArray[np.generic]:
-    """(slice, row, column) values."""
-    import SimpleITK
-
-    try:
-        values = np.asarray(SimpleITK.GetArrayFromImage(_reader(path).Execute()))
-    except RuntimeError as error:
-        raise _damaged(error) from error
-    volume = values[None] if values.ndim == 2 else values
-    return volume.astype(np.float32) if volume.dtype.kind == "f" else volume
-
-
-def _damaged(error: Exception) -> UserError:
-    return UserError("The file is damaged or cut short.", "Copy it again from its source.", type(error).__name__)
+    """(slice, row, column) values of the first volume. Raises :class:`UserError` for colours."""
+    stored = itk_header(path).stored
+    if stored.colour:
+        raise no_volume()
+    return read_array(stored, 0, RunContext())

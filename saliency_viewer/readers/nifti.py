@@ -1,27 +1,28 @@
-"""NIfTI-1 and NIfTI-2. RAS becomes LPS here and nowhere else on the way in."""
+"""NIfTI-1, NIfTI-2 and Analyze 7.5. RAS becomes LPS here and nowhere else on the way in."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import Study, Volume
+from saliency_viewer.domain import Study
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.single import one_series
+from saliency_viewer.readers.nifti_header import NiftiHeader, read_header, stored_voxels
+from saliency_viewer.readers.nifti_place import place_of
+from saliency_viewer.readers.single import stored_study
+from saliency_viewer.readers.voxels import Stored, measured, read_array
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import Geometry
 
-_ENDINGS = (".nii", ".nii.gz", ".hdr")
-# nibabel's (x, y, z) with RAS millimetres against our (slice, row, column) with LPS millimetres.
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_REVERSE = np.eye(4)[[2, 1, 0, 3]]
+_ENDINGS = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")
+_PAIRS = {".img": ".hdr", ".img.gz": ".hdr.gz"}
 
 
 class NiftiReader:
-    """Reads with nibabel, which knows the precedence of sform and qform."""
+    """Single files and pairs of .hdr and .img."""
 
     name = "NIfTI"
 
@@ -30,73 +31,87 @@ class NiftiReader:
         return path.is_file() and path.name.lower().endswith(_ENDINGS)
 
     def open(self, path: Path, context: RunContext) -> Study:
-        """One series; of a 4D file the first volume."""
+        """A series for every volume."""
         image = nifti_header(path)
         geometry, warnings = nifti_geometry(image)
-        if image.ndim > 3 and image.shape[3] > 1:
-            warnings += (f"The file holds {image.shape[3]} volumes; the first one is shown.",)
-        return one_series(
+        return stored_study(
             path,
+            image.stored,
             geometry,
-            lambda _context: Volume(nifti_array(path), geometry, "OT", warnings=warnings),
-            modality="OT",  # the format does not say
-            description="NIfTI",
-            encoding=f"NIfTI {image.get_data_dtype()}",
-            warnings=warnings,
+            description="NIfTI" if image.header.kind.startswith("NIfTI") else "Analyze",
+            encoding=f"{image.header.kind} {image.stored.dtype.name}",
+            warnings=(*image.warnings, *warnings),
         )
 
 
-def nifti_header(path: Path) -> Any:
+@dataclass(frozen=True)
+class NiftiImage:
+    """A header with the place of its voxels, which are unread. ``shape`` is the file's (x, y, z, ...)."""
+
+    header: NiftiHeader
+    stored: Stored
+    warnings: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As the file counts: (x, y), (x, y, z) or (x, y, z, volumes, ...)."""
+        return self.header.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.header.shape)
+
+
+def nifti_header(path: Path) -> NiftiImage:
     """The opened image, pixels unread; raises :class:`UserError` when it is no volume."""
-    import nibabel
-
-    try:
-        image: Any = nibabel.load(path)
-    except Exception as error:
-        raise UserError(
-            "The file is no readable NIfTI image.", "It may be cut short or of another format.", type(error).__name__
-        ) from error
-    if image.ndim < 2 or 0 in image.shape or image.get_data_dtype().fields is not None:
-        raise UserError("The NIfTI file holds no volume.", "Choose a file with a 3D image.")
-    return image
+    header_path, voxel_path = _pair(path)
+    header = read_header(header_path)
+    if not header.single and voxel_path == header_path:
+        raise _missing("file with the voxels (.img)")
+    stored, warnings = measured(stored_voxels(header, header_path if header.single else voxel_path))
+    if len(header.shape) > 4:
+        warnings += ("The file has more than four dimensions; all its volumes are listed in their order.",)
+    return NiftiImage(header, stored, warnings)
 
 
-def nifti_geometry(image: Any) -> tuple[Geometry, tuple[str, ...]]:
+def nifti_geometry(image: NiftiImage) -> tuple[Geometry, tuple[str, ...]]:
     """Geometry in LPS of (slice, row, column), and what is unusual about it."""
-    warnings: tuple[str, ...] = ()
-    header = image.header
-    affine = np.array(image.affine, dtype=np.float64)
-    coded = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-        usable = header.get_qform() if int(header["qform_code"]) > 0 else None
-        if usable is not None and abs(np.linalg.det(usable[:3, :3])) > 1e-12:
-            affine = usable
-            warnings += ("The file's sform is not usable; its qform is used.",)
-        else:
-            affine = np.diag([*_sizes(header), 1.0])
-            coded = False
-            warnings += ("The file's orientation is not usable; sides are unknown.",)
-    shape = (*image.shape, 1)[:3]
-    if not coded:
-        warnings += ("The file does not say which side is which.",)
-    ours = _RAS_TO_LPS @ affine @ _REVERSE
-    return Geometry((shape[2], shape[1], shape[0]), ours, "patient", oriented=coded), tuple(dict.fromkeys(warnings))
-
-
-def _sizes(header: Any) -> list[float]:
-    return [float(size) if np.isfinite(size) and size > 0 else 1.0 for size in (*header.get_zooms(), 1.0, 1.0)[:3]]
+    return place_of(image.header, image.stored.shape)
 
 
 def nifti_array(path: Path) -> NDArray[np.generic]:
-    """(slice, row, column) values, scaled as the header says, native integers where it does not scale."""
-    image = nifti_header(path)
-    try:
-        data = np.asanyarray(image.dataobj)
-    except Exception as error:
-        raise UserError(
-            "The NIfTI file is cut short or damaged.", "Copy it again from its source.", type(error).__name__
-        ) from error
-    first = data.reshape(*(*data.shape, 1)[:3], -1)[..., 0]
-    if first.dtype.kind == "f":
-        first = first.astype(np.float32, copy=False)
-    return np.ascontiguousarray(first.transpose(2, 1, 0))
+    """(slice, row, column) values of the first volume, scaled as the header says, native integers where it can be.
+
+    Raises :class:`UserError` for colours.
+    """
+    stored = nifti_header(path).stored
+    if stored.colour:
+        raise UserError("The NIfTI file holds colours, not values.", "Choose a file with one number in each voxel.")
+    return read_array(stored, 0, RunContext())
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    """(header, voxels) of a pair when given either; twice the same for a single file."""
+    for voxels, header in _PAIRS.items():
+        if path.name.lower().endswith(voxels):
+            found = _sibling(path, voxels, header)
+            if found == path:
+                raise _missing("header (.hdr)")
+            return found, path
+        if path.name.lower().endswith(header):
+            # A magic that says "single file" in a .hdr is rare but allowed: then there is no second file to miss.
+            return path, _sibling(path, header, voxels)
+    return path, path
+
+
+def _sibling(path: Path, ending: str, other: str) -> Path:
+    """The other half of a pair, packed or not, or ``path`` itself where there is none."""
+    stem = path.name[: -len(ending)]
+    plain = other.removesuffix(".gz")
+    names = [stem + form for base in (plain, plain.upper()) for form in (base, f"{base}.gz")]
+    return next((path.with_name(name) for name in names if path.with_name(name).is_file()), path)
+
+
+def _missing(what: str) -> UserError:
+    return UserError(f"The other half of the image, its {what}, is missing.", "Keep both files in one folder.")

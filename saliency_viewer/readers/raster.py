@@ -1,21 +1,28 @@
-"""Photographs and exported pictures: PNG, JPEG, TIFF, BMP. No millimetres, no sides."""
+"""Photographs and exported pictures: PNG, JPEG, TIFF, BMP, WebP, JPEG 2000. No millimetres, no sides.
+
+What a file says about its resolution (pHYs, JFIF, TIFF tags) is about paper and screens, never about the patient.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import Study, Volume
+from saliency_viewer.domain import Series, Study, Volume
 from saliency_viewer.errors import UserError
+from saliency_viewer.readers.pictures import MOST_PAGES, Page, copied, opened, pages
 from saliency_viewer.readers.single import one_series
+from saliency_viewer.readers.values import luminance
+from saliency_viewer.readers.voxels import MOST_BYTES
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import Geometry
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-_MOST_PIXELS = 400_000_000  # more is a mistake or an attack, not a radiograph
+__all__ = ["ENDINGS", "RasterReader", "label_picture", "luminance", "picture_array"]
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k", ".jpx", ".j2c", ".gif")
 
 
 class RasterReader:
@@ -28,51 +35,54 @@ class RasterReader:
         return path.is_file() and path.suffix.lower() in ENDINGS
 
     def open(self, path: Path, context: RunContext) -> Study:
-        """One series of one slice."""
-        columns, rows, kind = _describe(path)
-        geometry = Geometry.from_spacing((1, rows, columns))
-        return one_series(
-            path,
-            geometry,
-            lambda _context: _volume(path, geometry),
-            modality="OT",
-            description=f"{kind} picture",
-            encoding=kind,
-        )
+        """One series of one slice; of a TIFF a series for every run of pages of one size and kind."""
+        found = pages(path)
+        groups = _groups(found)
+        series: list[Series] = []
+        for position, group in enumerate(groups):
+            study = _study(path, group)
+            part = f" · part {position + 1} of {len(groups)}" if len(groups) > 1 else ""
+            for one in study.series:
+                uid = one.uid if not position else f"{one.uid}#{position + 1}"
+                series.append(replace(one, uid=uid, number=position + 1, description=one.description + part))
+        return Study(str(path), tuple(series), uid=series[0].uid)
 
 
-def _describe(path: Path) -> tuple[int, int, str]:
-    """(columns, rows, format) after the camera's rotation."""
-    from PIL import Image, UnidentifiedImageError
+def _groups(found: list[Page]) -> list[list[Page]]:
+    groups: dict[tuple[object, ...], list[Page]] = {}
+    for page in found:
+        groups.setdefault(page.likeness, []).append(page)
+    return list(groups.values())
 
-    try:
-        with Image.open(path) as picture:
-            columns, rows = picture.size
-            if picture.getexif().get(0x0112, 1) in (5, 6, 7, 8):
-                columns, rows = rows, columns
-            kind = picture.format or path.suffix.lstrip(".").upper()
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise _damaged(error) from error
-    if columns * rows > _MOST_PIXELS:
-        raise UserError("The picture has too many pixels.", "Choose a smaller picture.", f"{columns} x {rows}")
-    return columns, rows, kind
+
+def _study(path: Path, group: list[Page]) -> Study:
+    first = group[0]
+    size = first.rows * first.columns * (4 if first.dtype is None else first.dtype.itemsize)
+    if size * len(group) > MOST_BYTES:
+        raise UserError("The pages of the picture are too many for one stack.", "Save them in several files.")
+    geometry = Geometry.from_spacing((len(group), first.rows, first.columns))
+    geometry = replace(geometry, through_space=len(group) == 1, located=False)
+    warnings: tuple[str, ...] = ()
+    if first.shrunk:
+        warnings += ("The picture has 16 bits in each colour; 8 of them are shown.",)
+    if group[-1].number >= MOST_PAGES - 1:
+        warnings += (f"Of the file's pages the first {MOST_PAGES} are read.",)
+    return one_series(
+        path,
+        geometry,
+        lambda context: _volume(path, group, geometry, warnings, context),
+        modality="OT",
+        description=f"{first.kind} picture" if len(group) == 1 else f"{first.kind} stack",
+        encoding=first.kind,
+        warnings=warnings,
+    )
 
 
 def picture_array(path: Path) -> NDArray[np.generic]:
-    """(row, column) or (row, column, 3) uint8 or uint16; upright, without alpha."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as picture:
-            upright: Any = ImageOps.exif_transpose(picture)
-            if upright.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
-                return np.asarray(upright).astype(np.uint16)
-            if upright.mode == "F":
-                return np.asarray(upright, dtype=np.float32)
-            grey = upright.mode in ("1", "L", "LA", "La")
-            return np.array(upright.convert("L" if grey else "RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _damaged(error) from error
+    """(row, column) values of the first page, or (row, column, 3) uint8 colours; upright, transparent parts black."""
+    page = pages(path)[0]
+    with opened(path) as picture:
+        return copied(picture, page)
 
 
 def label_picture(path: Path) -> NDArray[np.generic]:
@@ -80,18 +90,14 @@ def label_picture(path: Path) -> NDArray[np.generic]:
 
     Raises :class:`UserError` for a picture in colours, which could only be guessed at.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            if picture.mode == "P":
-                return np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _damaged(error) from error
-    values = picture_array(path)
+    page = pages(path)[0]
+    if page.mode == "P":
+        page = replace(page, dtype=np.dtype(np.uint8))
+    with opened(path) as picture:
+        values = copied(picture, page)
     if values.ndim == 2:
         return values
-    if not (np.array_equal(values[..., 0], values[..., 1]) and np.array_equal(values[..., 0], values[..., 2])):
+    if not _grey(values):
         raise UserError(
             "The mask is a picture in colours, and colours are no labels.",
             "Save it in grey values, one for each region: 0 outside, 1, 2, ... inside.",
@@ -99,25 +105,27 @@ def label_picture(path: Path) -> NDArray[np.generic]:
     return values[..., 0]
 
 
-def luminance(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Rec. 601 luma of (..., 3) colours, rounded; equal channels keep their value exactly."""
-    weighted: NDArray[np.float64] = colour[..., 0] * 0.299 + colour[..., 1] * 0.587 + colour[..., 2] * 0.114
-    rounded: NDArray[np.uint8] = np.rint(weighted).astype(np.uint8)
-    return rounded
-
-
-def _volume(path: Path, geometry: Geometry) -> Volume:
-    values = picture_array(path)
-    top = 65535.0 if values.dtype == np.uint16 else 255.0
-    bounds = None if values.dtype.kind == "f" else (0.0, top)
-    if values.ndim == 2:
-        return Volume(values[None], geometry, "OT", value_range=bounds)
-    colour = values.astype(np.uint8)
+def _volume(
+    path: Path, group: list[Page], geometry: Geometry, warnings: tuple[str, ...], context: RunContext
+) -> Volume:
+    first = group[0]
+    with opened(path) as picture:
+        pixels = copied(picture, first)
+        values = pixels[None] if len(group) == 1 else np.empty((len(group), *pixels.shape), pixels.dtype)
+        values[0] = pixels
+        for position, page in enumerate(group[1:], start=1):
+            context.report(position / len(group), "Reading pages")
+            values[position] = copied(picture, page)
+    bounds = (0.0, first.top) if first.top else None
+    if first.dtype is not None:
+        return Volume(values, geometry, "OT", value_range=bounds, warnings=warnings)
+    colour = values.astype(np.uint8, copy=False)
     # A grey picture saved as RGB is grey: three equal channels carry no colour.
-    if np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2]):
-        return Volume(np.ascontiguousarray(colour[None, ..., 0]), geometry, "OT", value_range=bounds)
-    return Volume(luminance(colour)[None], geometry, "OT", value_range=bounds, colour=colour[None])
+    if _grey(colour):
+        return Volume(np.ascontiguousarray(colour[..., 0]), geometry, "OT", value_range=bounds, warnings=warnings)
+    return Volume(luminance(colour), geometry, "OT", value_range=bounds, colour=colour, warnings=warnings)
 
 
-def _damaged(error: Exception) -> UserError:
-    return UserError("The picture is damaged or cut short.", "Copy it again from its source.", type(error).__name__)
+def _grey(colour: NDArray[np.generic]) -> bool:
+    """Whether all three channels are equal."""
+    return np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2])

@@ -224,7 +224,7 @@ def make_series() -> Callable[..., Series]:
         oriented = fields.pop("oriented", calibration == "patient")
         array = np.random.default_rng(number).integers(0, 900, shape).astype(np.int16)
         geometry = Geometry.from_spacing(shape, (3.0, 1.0, 1.0), calibration, oriented)
-        geometry = replace(geometry, through_space=calibration != "none")
+        geometry = replace(geometry, through_space=oriented or calibration == "patient")
         fields = {"modality": "CT", "units": "HU", "warnings": about.get("warnings", ()), **fields}
         return Series(
             f"1.2.{number}", number, fields["modality"], f"Thorax {number}", *shape[1:], shape[0], (3.0, 1.0, 1.0),

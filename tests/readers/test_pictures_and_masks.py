@@ -71,13 +71,6 @@ def test_a_zero_sform_falls_back_to_the_qform(tmp_path: Path) -> None:
     assert any("sform is not usable" in words for words in volume.warnings)
 
 
-def test_of_a_4d_file_the_first_volume_is_shown_with_a_word(tmp_path: Path) -> None:
-    nibabel.save(nibabel.Nifti1Image(np.stack([_DATA, _DATA + 100], axis=3), _AFFINE), tmp_path / "a.nii.gz")
-    volume = open_study(tmp_path / "a.nii.gz").series[0].load()
-    np.testing.assert_array_equal(volume.array, _DATA.transpose(2, 1, 0))
-    assert any("2 volumes" in words for words in volume.warnings)
-
-
 @pytest.fixture
 def image_and_mask(tmp_path: Path) -> tuple[Geometry, Any]:
     nibabel.save(nibabel.Nifti1Image(_DATA, _AFFINE), tmp_path / "image.nii")

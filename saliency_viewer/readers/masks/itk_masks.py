@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from saliency_viewer.domain import RegionSet
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.itk import ItkReader
+from saliency_viewer.readers.itk import ItkReader, itk_header
 from saliency_viewer.readers.masks.claims import require_bytes, require_voxels
 from saliency_viewer.readers.masks.label_maps import MOST_VOLUMES, regions_of_values, regions_of_volumes
 from saliency_viewer.readers.masks.slicer import segments_of, slicer_regions
@@ -33,6 +33,7 @@ class ItkMaskReader:
 
     def read(self, path: Path, image: Geometry) -> RegionSet:
         """The regions; named and coloured as Slicer wrote them into the header of a ``.seg.nrrd``."""
+        itk_header(path)  # refuses voxels in other folders and sizes beyond the file before ITK follows either
         reader = _information(path)
         texts = {key: _text(reader, key) for key in reader.GetMetaDataKeys()}
         _require_labels(reader, texts, path)
