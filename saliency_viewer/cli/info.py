@@ -78,6 +78,7 @@ def _describe(series: Series, identify: bool) -> dict[str, Any]:
         "spacing_mm": None
         if spacing is None
         else [value if value is None else round(float(value), 6) for value in spacing],
+        "calibration": series.calibration,
         "orientation": series.orientation,
         "grids": list(series.grids),
         "transfer_syntax": series.transfer_syntax,
@@ -112,7 +113,7 @@ def _say_series(series: dict[str, Any]) -> None:
     say(f"Series {series['number']}: {title or 'no description'}")
     say(f"  size            {series['slices']} x {series['rows']} x {series['columns']} (slices, rows, columns)")
     spacing = series["spacing_mm"]
-    words = "not calibrated" if spacing is None else _millimetres(spacing)
+    words = "not calibrated" if spacing is None else _millimetres(spacing, series["calibration"])
     say(f"  spacing         {words}")
     say(f"  orientation     {series['orientation']}")
     if len(series["grids"]) > 1:
@@ -124,6 +125,7 @@ def _say_series(series: dict[str, Any]) -> None:
         say(f"  warning: {warning}")
 
 
-def _millimetres(spacing: list[float | None]) -> str:
-    """Of pictures in time only the distances within a picture are lengths."""
-    return " x ".join(f"{value:g}" for value in spacing if value is not None) + " mm"
+def _millimetres(spacing: list[float | None], calibration: str) -> str:
+    """Of pictures without places only the distances within a picture are lengths."""
+    where = " at the detector" if calibration == "detector" else ""
+    return " x ".join(f"{value:g}" for value in spacing if value is not None) + " mm" + where

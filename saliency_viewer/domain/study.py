@@ -9,6 +9,7 @@ from typing import Literal
 from saliency_viewer.domain.volume import Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.spatial.geometry import Calibration
 
 Loader = Callable[[RunContext], Volume]
 # How planes become a volume. "stored": as the files hold them, one slice each. "regular": resampled onto a grid with
@@ -42,8 +43,8 @@ class Unreadable:
 class Series:
     """One series, described from its headers; :meth:`load` reads the pixels.
 
-    ``spacing_mm`` is (slice, row, column) or None without calibration, and the first None where slices are pictures
-    in time; ``number`` is the series' own number in the file or its position (from 1) in the study; ``slices`` counts
+    ``spacing_mm`` is (slice, row, column) or None without calibration, and the first None where slices have no places
+    (a radiograph, a cine); ``calibration`` says where these millimetres hold; ``number`` is the series' own number in the file or its position (from 1) in the study; ``slices`` counts
     stored images. ``group`` tells patients and studies apart ("patient 1, study 2"), empty when everything belongs
     together.
 
@@ -65,6 +66,7 @@ class Series:
     body_part: str = ""
     view: str = ""
     warnings: tuple[str, ...] = ()
+    calibration: Calibration = "none"
     study_uid: str = field(default="", repr=False)
     group: str = ""
     identity: Identity = field(default_factory=Identity, repr=False)

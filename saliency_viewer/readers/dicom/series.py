@@ -81,6 +81,7 @@ def _series(stack: Stack, header: Any, part: str) -> Series:
         columns=geometry.shape[2],
         slices=len(stack.frames),
         spacing_mm=spacing,
+        calibration=geometry.calibration,
         orientation=orientation_name(geometry),
         transfer_syntax=_encoding(header),
         loader=partial(load, stack, header, None),
@@ -113,7 +114,7 @@ def _spacing(stack: Stack, grid: Grid) -> tuple[float | None, float, float] | No
     if grid == "regular" and stack.positions is not None:
         geometry = RegularGrid.of(geometry, stack.positions, stack.step).geometry
     slices, rows, columns = geometry.spacing
-    return (slices if geometry.through_space else None), rows, columns
+    return (slices if geometry.located and geometry.through_space else None), rows, columns
 
 
 def _encoding(header: Any) -> str:

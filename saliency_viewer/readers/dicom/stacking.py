@@ -153,7 +153,7 @@ def _unlocated(frames: list[Frame], dataset: Any, rows: int, columns: int) -> St
     several = len(ordered) > 1
     affine[:3, 0] = np.cross(right, down) * (1.0 if several else _depth(dataset, spacing))
     warnings: tuple[str, ...] = ()
-    if several:
+    if len({frame.path for frame in ordered}) > 1:  # frames of one file follow each other by themselves
         warnings = ("The files do not say where each picture lies; they are in the order of their numbers.",)
     geometry = Geometry(
         (len(ordered), rows, columns),
