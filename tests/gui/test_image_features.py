@@ -196,7 +196,7 @@ def test_what_is_unusual_is_said_below_the_pictures_and_not_again_in_the_model_p
     window = show_series(make_series(warnings=warnings))
     line = window.notices
     assert line.isVisible()
-    assert line.words.text() == warnings[0]
+    assert line.words.text() == "Irregular spacing: gaps from 2 to 5 mm."
     assert line.words.toolTip() == "\n".join(warnings)
     assert line.more.text() == "1 more…"
     line.more.click()

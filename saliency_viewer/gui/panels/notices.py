@@ -59,7 +59,7 @@ class NoticeLine(QFrame):
         warnings = case.warnings if case is not None else ()
         choice = case is not None and len(case.grids) > 1
         self.setVisible(bool(warnings) or choice)
-        self.words.setText(warnings[0] if warnings else "")
+        self.words.setText(warnings[0][:1].upper() + warnings[0][1:] if warnings else "")
         self.words.setToolTip("\n".join(warnings))
         self.more.setText(f"{len(warnings) - 1} more…" if len(warnings) > 1 else "Details…")
         self.more.setVisible(bool(warnings))

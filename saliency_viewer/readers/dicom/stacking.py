@@ -110,8 +110,8 @@ def _evenness(gaps: NDArray[np.float64]) -> tuple[float, bool, tuple[str, ...]]:
     return step, False, (f"irregular spacing: gaps from {gaps.min():.3g} to {gaps.max():.3g} mm; {_EVENED}",)
 
 
-_FILLED = "they are interpolated from their neighbours on the regular grid."
-_EVENED = "on the regular grid slices are interpolated at even distances."
+_FILLED = "they are interpolated from their neighbours on the true grid."
+_EVENED = "on the true grid slices are interpolated at even distances."
 
 
 def _whole_multiples(gaps: NDArray[np.float64], step: float) -> bool:
@@ -129,7 +129,7 @@ def _shifted(positions: NDArray[np.float64], where: NDArray[np.float64], pixel: 
     if count == 0:
         return ()
     words = f"shifted slice: {count} of {len(where)} lie up to {beside.max():.3g} mm beside the stack's axis; "
-    return (f"{words}on the regular grid they are moved to their places.",)
+    return (f"{words}on the true grid they are moved to their places.",)
 
 
 def _tilt(geometry: Geometry) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def _tilt(geometry: Geometry) -> tuple[str, ...]:
     if angle <= _TILT:
         return ()
     words = f"gantry tilt: slices are sheared by {angle:.1f} degrees; shown as stored their places are exact, "
-    return (f"{words}the regular grid stands upright.",)
+    return (f"{words}the true grid stands upright.",)
 
 
 def _unlocated(frames: list[Frame], dataset: Any, rows: int, columns: int) -> Stack:
