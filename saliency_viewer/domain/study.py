@@ -44,9 +44,9 @@ class Series:
     """One series, described from its headers; :meth:`load` reads the pixels.
 
     ``spacing_mm`` is (slice, row, column) or None without calibration, and the first None where slices have no places
-    (a radiograph, a cine); ``calibration`` says where these millimetres hold; ``number`` is the series' own number in the file or its position (from 1) in the study; ``slices`` counts
-    stored images. ``group`` tells patients and studies apart ("patient 1, study 2"), empty when everything belongs
-    together.
+    (a radiograph, a cine); ``calibration`` says where these millimetres hold. ``number`` is the series' own number in
+    the file or its position (from 1) in the study; ``slices`` counts stored images. ``group`` tells patients and
+    studies apart ("patient 1, study 2"), empty when everything belongs together.
 
     ``loader`` gives the usual grid, the first of ``grids``; ``other_loader`` the second one of a series whose slices
     are tilted or unevenly spaced.

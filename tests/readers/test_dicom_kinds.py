@@ -34,6 +34,8 @@ def _plane(value: int = 5) -> Any:
         ({"PixelSpacing": [0, 0]}, "none", (1.0, 1.0)),
         ({"PixelSpacing": [1e9, 1e9]}, "none", (1.0, 1.0)),
         ({"PixelSpacing": [-1, 1]}, "none", (1.0, 1.0)),
+        ({"PixelSpacing": None, "PixelAspectRatio": [4, 3]}, "none", (4 / 3, 1.0)),
+        ({"PixelSpacing": None, "PixelAspectRatio": [1, 0]}, "none", (1.0, 1.0)),
     ],
 )
 def test_millimetres_hold_where_the_file_says(
@@ -211,6 +213,12 @@ def test_a_dose_report_and_a_localizer_do_not_disturb_their_series(make: Any, st
     study = open_study(folder)
     assert sorted((one.slices, one.orientation) for one in study.series) == [(1, "sagittal"), (3, "axial")]
     assert [item.reason for item in study.unreadable] == ["The file holds no image (it is of kind SR)."]
+
+
+def test_different_images_of_one_uid_are_all_kept(make: Any, tmp_path: Path) -> None:
+    for k in range(3):
+        make(f"s/{k}.dcm", _plane(k), Modality="DX", SOPInstanceUID="1.2.3", InstanceNumber=1, **_NOWHERE)
+    assert sum(one.slices for one in open_study(tmp_path / "s").series) == 3
 
 
 def test_the_same_file_twice_is_one_slice(make: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from saliency_viewer.readers.dicom.header import functional, items, number, numb
 from saliency_viewer.spatial.geometry import Calibration
 
 PROJECTIONS = ("CR", "DX", "MG", "RF", "XA", "PX", "IO", "RG", "XC")
-_UNCALIBRATED: tuple[tuple[float, float], Calibration] = ((1.0, 1.0), "none")
+_STRETCHED = 10.0  # times that a pixel can be longer than wide
 _LARGEST = 1e4  # mm; a pixel or a gap beyond it is damage
 _SMALLEST = 1e-6
 _TISSUE = 1  # spatial format of an ultrasound region: a picture of tissue
@@ -16,7 +16,7 @@ _CENTIMETRES = 3  # its physical unit
 
 
 def pixel_spacing(dataset: Any) -> tuple[tuple[float, float], Calibration]:
-    """((row, column) spacing in mm, where it holds); ((1, 1), "none") when the file does not say.
+    """((row, column) spacing in mm, where it holds); pixels' shape and "none" when the file does not say.
 
     On projections, pixel spacing is one in the patient only when the file says how it was calibrated, or when it
     differs from the detector's (PS3.3 10.7.1.3); else it holds at the detector.
@@ -33,7 +33,15 @@ def pixel_spacing(dataset: Any) -> tuple[tuple[float, float], Calibration]:
     if ultrasound is not None:
         return ultrasound, "patient"
     scanned = _usable(numbers(dataset, "NominalScannedPixelSpacing"))
-    return (scanned, "detector") if scanned is not None else _UNCALIBRATED
+    return (scanned, "detector") if scanned is not None else (_aspect(dataset), "none")
+
+
+def _aspect(dataset: Any) -> tuple[float, float]:
+    """(row, column) size of pixels of which only the ratio is known; the smaller side is one."""
+    ratio = _usable(numbers(dataset, "PixelAspectRatio"))
+    if ratio is None or not 1 / _STRETCHED <= ratio[0] / ratio[1] <= _STRETCHED:
+        return 1.0, 1.0
+    return ratio[0] / min(ratio), ratio[1] / min(ratio)
 
 
 def _enhanced(dataset: Any) -> tuple[float, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from saliency_viewer.domain import Series
@@ -13,6 +15,8 @@ from saliency_viewer.readers.dicom.scan import Entry
 
 # Pictures of these kinds stand alone unless they say where they lie.
 _ALONE = (*PROJECTIONS, "US", "IVUS", "OCT", "OPT", "OP", "ES", "GM", "SM", "DG", "SC")
+_COMPARED = 2**20  # bytes at the end of two files
+_MOST_COMPARED = 4  # files of one UID
 _KINDS = (
     "SeriesNumber",
     "Rows",
@@ -30,16 +34,36 @@ class FileGroup:
 
     entries: list[Entry] = field(default_factory=list)
     copies: int = 0
-    _seen: set[tuple[str, str]] = field(default_factory=set)
+    _seen: dict[str, list[Path]] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        """Take a file, unless it is the same image again, as when a medium was copied into a folder twice."""
-        mark = text(entry.header, "SOPInstanceUID"), text(entry.header, "ImagePositionPatient")
-        if mark[0] and mark in self._seen:
+        """Take a file, unless it is the same image again, as when a medium was copied into a folder twice.
+
+        Some anonymisers give every image one UID, so the files' ends must agree too.
+        """
+        instance = text(entry.header, "SOPInstanceUID")
+        known = self._seen.setdefault(instance, [])
+        if instance and any(_same_end(entry.path, other) for other in known):
             self.copies += 1
             return
-        self._seen.add(mark)
+        if len(known) < _MOST_COMPARED:
+            known.append(entry.path)
         self.entries.append(entry)
+
+
+def _same_end(first: Path, second: Path) -> bool:
+    """Whether two files are equally long and end in the same pixels."""
+    try:
+        with first.open("rb") as one, second.open("rb") as other:
+            size = one.seek(0, os.SEEK_END)
+            if size != other.seek(0, os.SEEK_END):
+                return False
+            start = max(0, size - _COMPARED)
+            one.seek(start)
+            other.seek(start)
+            return one.read() == other.read()
+    except OSError:
+        return False
 
 
 def grouped(entries: list[Entry]) -> list[FileGroup]:
