@@ -39,6 +39,32 @@ def test_irregular_gaps_are_resampled_at_exact_places(stack: Any) -> None:
     np.testing.assert_allclose(volume.array[:, 0, 0], np.interp(z, places, 10 * np.arange(5)), atol=1e-3)
 
 
+def test_uneven_slices_as_stored_are_all_there_and_in_no_exact_place(stack: Any) -> None:
+    series = open_study(stack([0, 2, 4.7, 6, 9.1])).series[0]
+    assert series.grids == ("regular", "stored")
+    stored = series.load(grid="stored")
+    assert stored.array[:, 0, 0].tolist() == [0, 10, 20, 30, 40]
+    assert not stored.geometry.located
+    assert "As stored" in _said(stored)
+    assert series.load().geometry.located
+
+
+def test_a_tilted_stack_stands_upright_on_its_other_grid(stack: Any) -> None:
+    tilt = np.tan(0.3)
+    folder = stack([0, 2, 4, 6], ImagePositionPatient=lambda k: [1, round(2 + 2 * k * tilt, 6), 2 * k])
+    series = open_study(folder).series[0]
+    assert series.grids == ("stored", "regular")
+    assert "gantry tilt" in _said(series.load())
+    upright = series.load(grid="regular")
+    axes = upright.geometry.affine[:3, :3]
+    np.testing.assert_allclose(axes.T @ axes, np.diag(np.square(upright.geometry.spacing)), atol=1e-6)
+    assert "gantry tilt" in _said(upright)
+    for k in range(4):  # each stored plane lies where it was, and holds its own value there
+        index = upright.geometry.to_index([1, 2 + 2 * k * tilt + 1.4, 2 * k])
+        assert index[0] == pytest.approx(k, abs=1e-4)
+        assert upright.array[k, round(index[1]), 3] == pytest.approx(10 * k)
+
+
 def test_a_stray_duplicate_is_dropped_with_a_word(stack: Any) -> None:
     study = open_study(stack([0, 2, 2, 4, 6]))
     assert len(study.series) == 1

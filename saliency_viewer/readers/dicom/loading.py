@@ -34,7 +34,9 @@ def load(stack: Stack, header: Any, grid: Grid | None, context: RunContext) -> V
     if used.even:
         return volume
     words = "As stored: distances along the slices are averages, and places between the ends are not exact."
-    return replace(volume, warnings=(*volume.warnings, words))
+    # A mask that is placed by millimetres would land on wrong slices.
+    geometry = replace(volume.geometry, located=False)
+    return replace(volume, geometry=geometry, warnings=(*volume.warnings, words))
 
 
 def can_be_regular(stack: Stack) -> bool:
