@@ -37,7 +37,7 @@ def open_header(path: Path, quick: QuickHeader | None) -> tuple[Any, Payload | N
         return _by_pydicom(path)
     if quick.pixels.length is not None:
         size = min(quick.pixels.length, quick.pixels.file_size - quick.pixels.start)
-        return quick, Payload(quick.pixels.start, size, None, True)
+        return quick, Payload(quick.pixels.start, size, None, True, quick.pixels.floating)
     with path.open("rb") as stream:
         return quick, payload_of(stream, quick.pixels)
 
