@@ -11,8 +11,10 @@ import atexit
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -100,6 +102,7 @@ class Workers:
                 worker = self._idle.pop()
                 if worker.alive:
                     return worker
+                worker.close()
         return _Worker(self._argument)
 
     def give_back(self, worker: _Worker) -> None:
@@ -163,13 +166,20 @@ class _Worker:
         command = [sys.executable, argument] if frozen else [sys.executable, "-P", "-m", "saliency_viewer", argument]
         root = str(Path(saliency_viewer.__file__).parent.parent)
         paths = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # decoders write names of files there
-            env={**os.environ, "PYTHONPATH": paths},
-        )
+        # Its temporary files go with it, however it ends.
+        self._scratch = tempfile.mkdtemp(prefix="saliency-viewer-worker-")
+        scratch = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._scratch)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # decoders write names of files there
+                env={**os.environ, **scratch, "PYTHONPATH": paths},
+            )
+        except OSError:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise
         self._ready = False
         self._timed_out = False
 
@@ -186,7 +196,7 @@ class _Worker:
                 self._ready = True
             answer: Answer = self._within(seconds, lambda: self._exchange(request))
             return answer
-        except (OSError, ValueError, EOFError):
+        except Exception:  # no memory for the answer, say: whoever asked would wait for ever for none
             self.kill()
             return Answer({}, bytearray(), "timeout" if self._timed_out else "crashed")
 
@@ -243,3 +253,4 @@ class _Worker:
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)

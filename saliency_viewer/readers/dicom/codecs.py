@@ -15,7 +15,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.codestream import size_of
 from saliency_viewer.readers.dicom.forms import PixelForm
 from saliency_viewer.readers.dicom.gdcm_codec import gdcm_picture
-from saliency_viewer.readers.dicom.header import text, transfer_syntax
+from saliency_viewer.readers.dicom.header import drop_endless_sign, text, transfer_syntax
 from saliency_viewer.readers.dicom.opening import mend_syntax
 from saliency_viewer.readers.dicom.payload import DEFLATED, NATIVE, mend_frames
 from saliency_viewer.readers.dicom.quiet import quietly
@@ -41,6 +41,7 @@ class Pictures:
             dataset = pydicom.dcmread(path, force=True)
             if not any(keyword in dataset for keyword in _KEEPS_NAMES):
                 raise UserError("The DICOM file holds no pixels.", "Copy it again from its source.")
+            drop_endless_sign(dataset)
             mend_syntax(dataset)
             mend_frames(dataset, len(dataset.get("PixelData") or b""))
         return cls(dataset, PixelForm.of(dataset))

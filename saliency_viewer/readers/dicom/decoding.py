@@ -38,7 +38,7 @@ def decoded(
     tasks = [task for source in sources for task in _tasks(source)]
     if not tasks:
         return
-    for task, answer in workers().answers(tasks, context.check):
+    for task, answer in _answers(tasks, context):
         source, indices = task.key
         if source.path in broken:
             continue
@@ -49,6 +49,17 @@ def decoded(
         pictures = np.frombuffer(answer.data, dtype=answer.line["dtype"]).reshape(answer.line["shape"])
         for index, picture in zip(indices, pictures, strict=True):
             yield source, index, picture
+
+
+def _answers(tasks: list[Task], context: RunContext) -> Iterator[tuple[Task, Answer]]:
+    try:
+        yield from workers().answers(tasks, context.check)
+    except OSError as error:
+        raise UserError(
+            "Compressed pictures cannot be decoded now: no further process could be started.",
+            "Close other programs, and open the series again.",
+            type(error).__name__,
+        ) from error
 
 
 def _tasks(source: Source) -> Iterator[Task]:

@@ -59,6 +59,8 @@ class Filling:
     def _put_colour(self, slot: int, stored: NDArray[Any]) -> None:
         if self.colour is None or stored.ndim != 3 or stored.dtype != np.uint8:
             raise UserError("The series mixes pictures in colour and in grey.", "Open its files one by one.")
+        if stored.shape[2] != 3:
+            raise UserError("The colour table of a DICOM file is damaged.", "Copy it again from its source.")
         self.colour[slot] = stored
         self._target.array[slot] = luminance(stored)
 

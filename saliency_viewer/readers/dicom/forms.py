@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from saliency_viewer.readers.dicom.frames import frame_count
 from saliency_viewer.readers.dicom.header import functional, items, number, numbers, shared_groups, text, value, whole
 
-_FLOATS = ("FloatPixelData", "DoubleFloatPixelData")
-
 
 @dataclass(frozen=True)
 class PixelForm:
@@ -190,11 +188,6 @@ def _entries(raw: Any, count: int, bits: int) -> NDArray[np.uint16] | None:
         except (TypeError, ValueError):
             return None
     return found[:count].astype(np.uint16) if 0 < count <= len(found) else None
-
-
-def is_float(dataset: Any) -> bool:
-    """Whether pixels are floating numbers."""
-    return any(keyword in dataset for keyword in _FLOATS)
 
 
 def padding_of(dataset: Any, form: PixelForm) -> tuple[int, int] | None:

@@ -22,12 +22,31 @@ _IDENTIFYING = (
 )
 
 
+_LONGEST = 2**20  # bytes; longer texts and numbers are damage, and converting them can take minutes
+
+
 def value(dataset: Any, keyword: str) -> Any:
-    """An attribute as the file holds it; None when absent, or when pydicom cannot convert it."""
+    """An attribute as the file holds it; None when absent, endless, or when pydicom cannot convert it."""
     try:
-        return dataset.get(keyword)
+        return None if _is_endless(dataset, keyword) else dataset.get(keyword)
     except Exception:  # pydicom converts late and raises whatever it likes; a broken value is as good as none
         return None
+
+
+def _is_endless(dataset: Any, keyword: str) -> bool:
+    """Whether a text or a list of numbers, not converted yet, is longer than any header's."""
+    if not hasattr(dataset, "get_item") or keyword not in dataset:
+        return False
+    raw = dataset.get_item(keyword)
+    if "Sequence" in keyword and raw.VR in (None, "SQ", "UN"):  # None: an implicit file's, which the standard decides
+        return False
+    return isinstance(raw.value, bytes) and len(raw.value) > _LONGEST
+
+
+def drop_endless_sign(dataset: Any) -> None:
+    """Take an endless pixel representation out, which pydicom converts anew for every value that depends on it."""
+    if _is_endless(dataset, "PixelRepresentation"):
+        del dataset.PixelRepresentation
 
 
 def text(dataset: Any, keyword: str) -> str:

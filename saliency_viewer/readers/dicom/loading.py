@@ -27,7 +27,8 @@ def load(stack: Stack, header: Any, grid: Grid | None, context: RunContext) -> V
 
     Raises :class:`UserError` when no picture can be decoded.
     """
-    volume, used = _load(stack, header, context.part(0.0, 0.8))
+    with quietly():  # headers convert their values late, and remark on them
+        volume, used = _load(stack, header, context.part(0.0, 0.8))
     usual: Grid = "stored" if used.even else "regular"
     if (grid or usual) == "regular" and can_be_regular(used):
         return _regular(volume, used, context.part(0.8, 1.0))
@@ -62,10 +63,9 @@ def _regular(stored: Volume, stack: Stack, context: RunContext) -> Volume:
 
 def _load(stack: Stack, header: Any, context: RunContext) -> tuple[Volume, Stack]:
     """The volume of all planes that can be read, and their stack."""
-    with quietly():
-        sources, broken = open_sources(stack)
-        filling = Filling(stack.geometry.shape, sources)
-        _fill(filling, sources, broken, context)
+    sources, broken = open_sources(stack)
+    filling = Filling(stack.geometry.shape, sources)
+    _fill(filling, sources, broken, context)
     if len(broken) > 0 and all(source.path in broken for source in sources):
         raise next(iter(broken.values()))
     used = stack

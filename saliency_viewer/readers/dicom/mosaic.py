@@ -41,7 +41,7 @@ def mosaic_of(dataset: Any) -> Mosaic | None:
     Tiles and slice normal are those of the CSA header (the only place where Siemens writes them). The file's position
     is that of a picture as large as the mosaic around the same centre, so it is moved by half the difference.
     """
-    if "MOSAIC" not in text(dataset, "ImageType").upper().split("\\"):
+    if "MOSAIC" not in text(dataset, "ImageType").upper().split("\\") or not _is_one_grey_picture(dataset):
         return None
     csa = _csa(dataset)
     count = int(_first(csa, "NumberOfImagesInMosaic") or _count(dataset))
@@ -53,6 +53,12 @@ def mosaic_of(dataset: Any) -> Mosaic | None:
         return None
     tile = rows // across, columns // across
     return Mosaic(count, across, *tile, _places(dataset, csa, count, (rows, columns), tile))
+
+
+def _is_one_grey_picture(dataset: Any) -> bool:
+    """Whether tiles can be cut at all; pictures in colour and series of pictures that claim to be mosaics exist."""
+    grey = text(dataset, "PhotometricInterpretation").startswith("MONOCHROME")
+    return grey and whole(dataset, "SamplesPerPixel", 1) <= 1 and whole(dataset, "NumberOfFrames", 1) <= 1
 
 
 def _places(

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from saliency_viewer.readers.dicom.header import text, transfer_syntax
+from saliency_viewer.readers.dicom.header import drop_endless_sign, text, transfer_syntax
 from saliency_viewer.readers.dicom.payload import (
     BIG_ENDIAN,
     DEFLATED,
@@ -37,7 +37,7 @@ def open_header(path: Path, quick: QuickHeader | None) -> tuple[Any, Payload | N
         return _by_pydicom(path)
     if quick.pixels.length is not None:
         size = min(quick.pixels.length, quick.pixels.file_size - quick.pixels.start)
-        return quick, Payload(quick.pixels.start, size, None, True)
+        return quick, Payload(quick.pixels.start, size, None, True, quick.pixels.floating)
     with path.open("rb") as stream:
         return quick, payload_of(stream, quick.pixels)
 
@@ -55,6 +55,7 @@ def _by_pydicom(path: Path) -> tuple[Any, Payload | None]:
         source = _inflated_start(stream) if _is_deflated(stream) else stream
         dataset = pydicom.dcmread(source, stop_before_pixels=True, force=True, specific_tags=list(kept_by_pydicom()))
         deflated = transfer_syntax(dataset) == DEFLATED or source is not stream
+        drop_endless_sign(dataset)
         mend_syntax(dataset)
         pixels = None if deflated else measure(stream, dataset, path.stat().st_size)
         payload = None if pixels is None else payload_of(stream, pixels)

@@ -21,7 +21,8 @@ NATIVE = (IMPLICIT, EXPLICIT, BIG_ENDIAN)
 _VIDEO = "1.2.840.10008.1.2.4.10"  # MPEG-2, MPEG-4 and HEVC all start so
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _DELIMITER = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
-_PIXEL_ELEMENTS = (0x0008, 0x0009, 0x0010)
+_WHOLE_NUMBERS = 0x0010
+_PIXEL_ELEMENTS = (0x0008, 0x0009, _WHOLE_NUMBERS)  # the first two hold floating numbers
 _LONG_CODES = (b"OB", b"OW", b"OF", b"OD", b"UN", b"OV")
 _MOST_PIXELS = 400_000_000  # of one plane; more is damage or an attack, not a radiograph
 _MOST_SHRUNK = 20_000  # times that a codec can make an empty picture smaller
@@ -38,6 +39,7 @@ class Payload:
     size: int
     pieces: int | None
     complete: bool
+    floating: bool = False
 
 
 def measure(stream: BinaryIO, dataset: Any, file_size: int) -> PixelElement | None:
@@ -55,13 +57,15 @@ def measure(stream: BinaryIO, dataset: Any, file_size: int) -> PixelElement | No
         longer = stream.read(4)
         length = struct.unpack(f"{order}I", longer)[0] if len(longer) == 4 else 0
         code = head[4:6].decode()
-    return PixelElement(stream.tell(), None if length == _UNDEFINED else length, code, file_size)
+    floating = element != _WHOLE_NUMBERS
+    return PixelElement(stream.tell(), None if length == _UNDEFINED else length, code, file_size, floating)
 
 
 def payload_of(stream: BinaryIO, pixels: PixelElement) -> Payload:
     """What is there of the pixel element; of compressed pixels the pieces are counted by their heads."""
     if pixels.length is not None:
-        return Payload(pixels.start, min(pixels.length, pixels.file_size - pixels.start), None, True)
+        size = min(pixels.length, pixels.file_size - pixels.start)
+        return Payload(pixels.start, size, None, True, pixels.floating)
     return _pieces(stream, pixels.start, pixels.file_size)
 
 

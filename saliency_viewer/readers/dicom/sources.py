@@ -13,7 +13,6 @@ from saliency_viewer.readers.dicom.forms import (
     ModalityTable,
     PixelForm,
     Scale,
-    is_float,
     modality_table,
     padding_of,
     scale_of,
@@ -59,7 +58,7 @@ class Source:
     @cached_property
     def floats(self) -> bool:
         """Whether its pixels are floating numbers."""
-        return is_float(self.header)
+        return self.payload is not None and self.payload.floating
 
     @cached_property
     def _scales_differ(self) -> bool:

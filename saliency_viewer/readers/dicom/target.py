@@ -52,6 +52,8 @@ class Target:
 
     def put_values(self, place: int, values: NDArray[Any]) -> None:
         """Values that need no scale: of a table, or floating pixels."""
+        if values.dtype.kind == "f" and self.array.dtype.kind != "f":  # of a deflated file nobody knew it before
+            self.array = self.array.astype(np.float32)
         self.array[place] = values
 
 

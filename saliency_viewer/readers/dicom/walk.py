@@ -63,6 +63,7 @@ _ENDLESS_ITEM = b"\xfe\xff\0\xe0" + _ENDLESS
 _ITEM_MARK, _ITEM_END_MARK, _SEQUENCE_MARK = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE
 _LAST_GROUPS = 0x6000  # overlays, pixels, and the marks inside sequences
 _PIXELS = frozenset((0x00107FE0, 0x00087FE0, 0x00097FE0))
+_WHOLE_NUMBERS = 0x00107FE0  # the other two hold floating ones
 _TRANSFER_SYNTAX = 0x00100002
 _IMPLICIT_UID = b"1.2.840.10008.1.2"
 _LEFT_TO_PYDICOM = (b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99")  # big endian; deflated
@@ -71,12 +72,16 @@ _PLAIN_TEXTS = (b"", b"ISO_IR 6", b"ISO_IR 100", b"ISO_IR 192")
 
 @dataclass(frozen=True)
 class PixelElement:
-    """Where a file's pixels start: byte offset, declared length (None: compressed pieces), VR, and the file's size."""
+    """Where a file's pixels start: byte offset, declared length (None: compressed pieces), VR, and the file's size.
+
+    ``floating`` says that they are floating numbers.
+    """
 
     start: int
     length: int | None
     code: str
     file_size: int
+    floating: bool = False
 
 
 class QuickHeader:
@@ -298,10 +303,7 @@ class _Walk:
         """The pixels, when ``tag`` is theirs; overlays and end marks that stand there make a file unusual."""
         if tag not in _PIXELS:
             raise _UnusualError
-        return self._pixels(start, length, code)
-
-    def _pixels(self, start: int, length: int, code: str) -> PixelElement:
-        return PixelElement(start, None if length == _UNDEFINED else length, code, self._size)
+        return PixelElement(start, None if length == _UNDEFINED else length, code, self._size, tag != _WHOLE_NUMBERS)
 
 
 def _read(descriptor: int, count: int) -> bytes:
