@@ -25,6 +25,7 @@ from typing import Any
 import saliency_viewer
 
 DECODE_WORKER = "--decode-worker"  # the argument that makes this program a decoder of pictures
+_MOST_IDLE = 2
 _START = 60.0  # seconds that a cold disk may take to start a worker
 
 
@@ -39,7 +40,10 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A worker's JSON line and the bytes behind it; ``failure`` is "crashed" or "timeout" when there is none."""
+    """A worker's JSON line and the bytes behind it.
+
+    ``failure`` is "crashed", "timeout" or "unavailable" (no process could be started) when there is none.
+    """
 
     line: dict[str, Any]
     data: bytearray
@@ -53,47 +57,53 @@ class Workers:
         self._argument, self._count = argument, max(1, count)
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(self._count)
         atexit.register(self.close)
 
     def answers(self, tasks: Sequence[Task], check: Callable[[], None]) -> Iterator[tuple[Task, Answer]]:
         """Every task with its answer, in the order in which they end.
 
-        ``check`` is called often and may raise, which kills the workers that are busy. Raises OSError when no
-        process can be started.
+        ``check`` is called often and may raise, which kills the workers that are busy. A task whose worker crashed is
+        tried once more in a new one. Where no process can be started, the answers are failures.
         """
         waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
         for task in tasks:
             waiting.put(task)
         # Few answers are kept, so that workers who are faster than the reader do not fill the memory.
-        done: queue.Queue[tuple[Task, Answer] | OSError] = queue.Queue(2 * self._count)
+        done: queue.Queue[tuple[Task, Answer]] = queue.Queue(2 * self._count)
         busy = [_Runner(self, waiting, done) for _ in range(min(self._count, len(tasks)))]
+        started: list[_Runner] = []
         try:
             for one in busy:
                 one.start()
+                started.append(one)
             for _ in tasks:
                 yield self._next(done, check)
         finally:
-            for one in busy:
+            for one in started:
                 one.stop()
-            while any(one.is_alive() for one in busy):
+            while any(one.is_alive() for one in started):
                 with suppress(queue.Empty):
                     done.get(timeout=0.01)
 
-    def _next(self, done: queue.Queue[tuple[Task, Answer] | OSError], check: Callable[[], None]) -> tuple[Task, Answer]:
+    def _next(self, done: queue.Queue[tuple[Task, Answer]], check: Callable[[], None]) -> tuple[Task, Answer]:
         while True:
             check()
-            try:
-                found = done.get(timeout=0.05)
-            except queue.Empty:
-                continue
-            if isinstance(found, OSError):
-                raise found
-            return found
+            with suppress(queue.Empty):
+                return done.get(timeout=0.05)
 
     def warm_up(self) -> None:
         """Start one worker before anybody asks."""
         with suppress(OSError):
             self.give_back(self.take())
+
+    def enter(self, seconds: float) -> bool:
+        """Wait for one of ``count`` places; :meth:`leave` gives it back."""
+        return self._places.acquire(timeout=seconds)
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._places.release()
 
     def take(self) -> _Worker:
         """An idle worker, or a new one."""
@@ -106,9 +116,9 @@ class Workers:
         return _Worker(self._argument)
 
     def give_back(self, worker: _Worker) -> None:
-        """Keep a worker for the next task."""
+        """Keep a worker for the next task; few, since each holds the decoders' libraries."""
         with self._lock:
-            if worker.alive and len(self._idle) < self._count:
+            if worker.alive and len(self._idle) < _MOST_IDLE:
                 self._idle.append(worker)
                 return
         worker.close()
@@ -125,7 +135,7 @@ class _Runner(threading.Thread):
     """Takes tasks from a queue and gives each to its worker."""
 
     def __init__(
-        self, workers: Workers, waiting: queue.SimpleQueue[Task], done: queue.Queue[tuple[Task, Answer] | OSError]
+        self, workers: Workers, waiting: queue.SimpleQueue[Task], done: queue.Queue[tuple[Task, Answer]]
     ) -> None:
         super().__init__(name="decoder", daemon=True)
         self._workers, self._waiting, self._done = workers, waiting, done
@@ -140,22 +150,40 @@ class _Runner(threading.Thread):
             worker.kill()
 
     def run(self) -> None:
+        while not self._workers.enter(0.1):
+            if self._stopped.is_set():
+                return
+        try:
+            self._serve()
+        finally:
+            if self._worker is not None:
+                self._workers.give_back(self._worker)
+            self._workers.leave()
+
+    def _serve(self) -> None:
         while not self._stopped.is_set():
             try:
                 task = self._waiting.get_nowait()
             except queue.Empty:
-                break
-            try:
-                self._worker = self._workers.take()
-            except OSError as error:
-                self._done.put(error)
-                break
-            if self._stopped.is_set():
-                self._worker.kill()
-            answer = self._worker.ask(task.request, task.seconds)
-            worker, self._worker = self._worker, None
-            self._workers.give_back(worker)
+                return
+            answer = self._ask(task)
+            if answer.failure == "crashed" and not self._stopped.is_set():
+                answer = self._ask(task)
             self._done.put((task, answer))
+
+    def _ask(self, task: Task) -> Answer:
+        """An answer whatever happens: whoever waits for it would wait for ever."""
+        try:
+            worker = self._worker
+            if worker is None or not worker.alive:
+                if worker is not None:
+                    worker.close()
+                self._worker = worker = self._workers.take()
+            if self._stopped.is_set():
+                worker.kill()
+            return worker.ask(task.request, task.seconds)
+        except Exception:  # no process, no thread, no memory: all of them mean that nobody decodes
+            return Answer({}, bytearray(), "unavailable")
 
 
 class _Worker:
@@ -182,11 +210,12 @@ class _Worker:
             raise
         self._ready = False
         self._timed_out = False
+        self._dead = False
 
     @property
     def alive(self) -> bool:
         """Whether it can be asked."""
-        return self._process.poll() is None
+        return not self._dead and self._process.poll() is None
 
     def ask(self, request: dict[str, Any], seconds: float) -> Answer:
         """Its answer; after ``seconds`` it is killed. A path in the request never stands in a command line."""
@@ -241,7 +270,8 @@ class _Worker:
         return data
 
     def kill(self) -> None:
-        """End it now."""
+        """End it now; it may take a moment to be gone, but is asked no more."""
+        self._dead = True
         with suppress(OSError):
             self._process.kill()
 

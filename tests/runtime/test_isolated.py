@@ -28,6 +28,10 @@ def _picture(folder: Path) -> Path:
     return path
 
 
+def _request(path: Path) -> dict[str, Any]:
+    return {"path": str(path), "indices": [0], "plane_bytes": 8192, "at_once": 0, "last": True}
+
+
 def _nothing() -> None:
     """Nobody cancels."""
 
@@ -36,7 +40,7 @@ def test_every_task_is_answered_once_with_its_bytes(workers: Workers, tmp_path: 
     import pydicom
 
     path = _picture(tmp_path)
-    tasks = [Task(k, {"path": str(path), "indices": [0]}, 20.0) for k in range(9)]
+    tasks = [Task(k, _request(path), 20.0) for k in range(9)]
     answers = list(workers.answers(tasks, _nothing))
     assert sorted(task.key for task, _ in answers) == list(range(9))
     expected = pydicom.dcmread(path).pixel_array
@@ -51,15 +55,15 @@ def test_a_worker_that_hangs_is_killed_and_the_next_task_gets_a_new_one(workers:
 
     pipe = tmp_path / "never"
     os.mkfifo(pipe)  # opening it waits for a writer that never comes
-    slow = Task("slow", {"path": str(pipe), "indices": [0]}, 0.5)
-    good = Task("good", {"path": str(_picture(tmp_path)), "indices": [0]}, 20.0)
+    slow = Task("slow", _request(pipe), 0.5)
+    good = Task("good", _request(_picture(tmp_path)), 20.0)
     found = {task.key: answer.failure for task, answer in workers.answers([slow, good, good], _nothing)}
     assert found == {"slow": "timeout", "good": ""}
 
 
 def test_a_worker_that_dies_is_one_answer_lost(workers: Workers, tmp_path: Path) -> None:
     broken = Task("broken", {"no": "path"}, 20.0)
-    good = Task("good", {"path": str(_picture(tmp_path)), "indices": [0]}, 20.0)
+    good = Task("good", _request(_picture(tmp_path)), 20.0)
     found = {task.key: answer.failure for task, answer in workers.answers([broken, good], _nothing)}
     assert found == {"broken": "crashed", "good": ""}
 
@@ -76,13 +80,13 @@ def test_cancelling_ends_the_wait_at_once(workers: Workers, tmp_path: Path) -> N
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        list(workers.answers([Task(0, {"path": str(pipe), "indices": [0]}, 500.0)], check))
+        list(workers.answers([Task(0, _request(pipe), 500.0)], check))
     assert time.monotonic() - started < 100
 
 
 def test_a_decoder_says_what_is_wrong_without_naming_the_file(workers: Workers, tmp_path: Path) -> None:
     path = tmp_path / "Zyxwv_Quirin.dcm"
     path.write_bytes(b"no picture")
-    ((_, answer),) = workers.answers([Task(0, {"path": str(path), "indices": [0]}, 20.0)], _nothing)
+    ((_, answer),) = workers.answers([Task(0, _request(path), 20.0)], _nothing)
     assert answer.line["error"]
     assert "Quirin" not in str(answer.line)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.codestream import size_of
 from saliency_viewer.readers.dicom.forms import PixelForm
+from saliency_viewer.readers.dicom.fragments import Piece, frame_pieces
 from saliency_viewer.readers.dicom.gdcm_codec import gdcm_picture
-from saliency_viewer.readers.dicom.header import drop_endless_sign, text, transfer_syntax
+from saliency_viewer.readers.dicom.header import text, transfer_syntax
 from saliency_viewer.readers.dicom.opening import mend_syntax
-from saliency_viewer.readers.dicom.payload import DEFLATED, NATIVE, mend_frames
+from saliency_viewer.readers.dicom.payload import DEFLATED, NATIVE, measure, mend_frames
 from saliency_viewer.readers.dicom.quiet import quietly
 
 _DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
@@ -27,24 +29,40 @@ _KEEPS_NAMES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 @dataclass(eq=False)
 class Pictures:
-    """A whole file in memory, its pictures decoded one by one."""
+    """One open file, its pictures read and decoded one by one.
 
-    dataset: Any
+    ``bare`` is its pixel description without pixels. Of compressed files ``frames`` says where each picture lies; the
+    others, which are rare, are held ``whole``.
+    """
+
+    path: Path
     form: PixelForm
+    bare: Any
+    frames: list[list[Piece]] = field(default_factory=list)
+    whole: Any = None
 
     @classmethod
     def of(cls, path: Path) -> Pictures:
-        """Read a file. Raises :class:`UserError` when it holds no pixels."""
+        """Read a file's header. Raises :class:`UserError` when it holds no pixels."""
         import pydicom
 
+        with quietly(), path.open("rb") as stream:
+            header = pydicom.dcmread(stream, force=True, stop_before_pixels=True)
+            mend_syntax(header)
+            if transfer_syntax(header) not in (*NATIVE, DEFLATED):
+                element = measure(stream, header, path.stat().st_size)
+                if element is None:
+                    raise UserError("The DICOM file holds no pixels.", "Copy it again from its source.")
+                mend_frames(header, 0)
+                form = PixelForm.of(header)
+                return cls(path, form, header, frame_pieces(stream, element.start, form.frames, _extended(header)))
         with quietly():
             dataset = pydicom.dcmread(path, force=True)
             if not any(keyword in dataset for keyword in _KEEPS_NAMES):
                 raise UserError("The DICOM file holds no pixels.", "Copy it again from its source.")
-            drop_endless_sign(dataset)
             mend_syntax(dataset)
             mend_frames(dataset, len(dataset.get("PixelData") or b""))
-        return cls(dataset, PixelForm.of(dataset))
+        return cls(path, PixelForm.of(dataset), dataset, whole=dataset)
 
     @property
     def decoded_bytes(self) -> int:
@@ -60,17 +78,21 @@ class Pictures:
         return self._coloured(stored) if stored.ndim == 3 else stored
 
     def _stored(self, index: int) -> NDArray[Any]:
-        syntax = transfer_syntax(self.dataset)
-        encoded = None
-        if syntax not in (*NATIVE, DEFLATED):
-            encoded = self._frame(index)
+        from pydicom.pixels.utils import pixel_array
+
+        syntax = transfer_syntax(self.bare)
+        encoded = b""
+        if self.whole is None:
+            encoded = self._encoded(index)
             if syntax == _DEFLATED_FRAMES:
                 return self._inflated(encoded)
             self._require_size(encoded)
         try:
-            return self._by_pydicom(index)
+            if self.whole is not None:
+                return np.asarray(pixel_array(self.whole, index=index))
+            return np.asarray(pixel_array(self._one(encoded)))
         except Exception as error:  # its decoders raise whatever they like; another one may know better
-            other = None if encoded is None else self._by_others(encoded, syntax)
+            other = self._by_others(encoded, syntax) if encoded else None
             if other is None:
                 raise UserError(
                     "The pixels of a DICOM file cannot be decoded: the file is cut short, damaged, or of an unknown "
@@ -80,16 +102,25 @@ class Pictures:
                 ) from error
             return other
 
-    def _frame(self, index: int) -> bytes:
+    def _encoded(self, index: int) -> bytes:
         """The compressed bytes of one picture."""
-        from pydicom.encaps import get_frame
+        if index >= len(self.frames):
+            raise UserError("A DICOM file holds fewer pictures than it says.", "")
+        with self.path.open("rb") as stream:
+            parts = []
+            for start, length in self.frames[index]:
+                stream.seek(start)
+                parts.append(stream.read(length))
+        return b"".join(parts)
 
-        offsets = self._extended_offsets()
-        return get_frame(self.dataset.PixelData, index, number_of_frames=self.form.frames, extended_offsets=offsets)
+    def _one(self, encoded: bytes) -> Any:
+        """A data set of one compressed picture alone."""
+        from pydicom.encaps import encapsulate
 
-    def _extended_offsets(self) -> Any:
-        table, lengths = self.dataset.get("ExtendedOffsetTable"), self.dataset.get("ExtendedOffsetTableLengths")
-        return (table, lengths) if table and lengths else None
+        self.bare.NumberOfFrames = 1
+        self.bare.PixelData = encapsulate([encoded])
+        self.bare["PixelData"].is_undefined_length = True
+        return self.bare
 
     def _require_size(self, encoded: bytes) -> None:
         """Compare what the compressed picture says of its size with the header, before memory is taken for it."""
@@ -97,16 +128,10 @@ class Pictures:
         if found is not None and found != (self.form.rows, self.form.columns):
             raise UserError("The compressed pixels of a DICOM file have another size than its header says.", "")
 
-    def _by_pydicom(self, index: int) -> NDArray[Any]:
-        from pydicom.pixels.utils import pixel_array
-
-        found: NDArray[Any] = pixel_array(self.dataset, index=index)
-        return found
-
     def _by_others(self, encoded: bytes, syntax: str) -> NDArray[Any] | None:
         if syntax in _JPEG_8_BIT and self.form.allocated == 8:
             return _by_pillow(encoded)
-        return gdcm_picture(self.dataset, encoded) if self.form.samples == 1 else None
+        return gdcm_picture(self.bare, encoded) if self.form.samples == 1 else None
 
     def _inflated(self, encoded: bytes) -> NDArray[Any]:
         size = int(self.form.plane_bytes)
@@ -114,7 +139,7 @@ class Pictures:
         if len(raw) < size:
             raise UserError("The compressed pixels of a DICOM file are cut short.", "")
         shape = (self.form.rows, self.form.columns)
-        planar = text(self.dataset, "PlanarConfiguration") == "1"
+        planar = text(self.bare, "PlanarConfiguration") == "1"
         if self.form.samples > 1:
             whole = (self.form.samples, *shape) if planar else (*shape, self.form.samples)
             found = np.frombuffer(raw[:size], dtype=self.form.dtype).reshape(whole)
@@ -125,7 +150,7 @@ class Pictures:
         from pydicom.pixels.processing import apply_color_lut
 
         try:
-            coloured = np.asarray(apply_color_lut(stored, self.dataset))
+            coloured = np.asarray(apply_color_lut(stored, self.bare))
         except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
             raise UserError("The colour table of a DICOM file is damaged.", "", type(error).__name__) from error
         top = 255.0 if coloured.dtype.itemsize == 1 else 65535.0
@@ -135,6 +160,12 @@ class Pictures:
         if stored.dtype == np.uint8 and self.form.stored == 8:
             return stored[..., :3]
         return _to_bytes(stored, float(2**self.form.stored - 1))
+
+
+def _extended(header: Any) -> tuple[int, ...]:
+    """The extended offset table: 64-bit offsets of pictures that lie beyond four gigabytes."""
+    raw = header.get("ExtendedOffsetTable")
+    return struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]) if isinstance(raw, bytes) else ()
 
 
 def _to_bytes(colours: NDArray[Any], top: float) -> NDArray[Any]:

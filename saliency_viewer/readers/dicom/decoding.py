@@ -11,12 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.readers.dicom.header import transfer_syntax
+from saliency_viewer.readers.dicom.payload import DEFLATED
 from saliency_viewer.readers.dicom.sources import Source
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.isolated import DECODE_WORKER, Answer, Task, Workers
 
 _MOST_WORKERS = 16
 _TASK_BYTES = 8 * 2**20  # decoded bytes of one request, so that a cine is spread over all cores
+_MOST_TOGETHER = 256  # pictures of one request
+_SECONDS_EACH = 0.01  # for each picture, however small
 _SECONDS = 4.0  # for any picture
 _BYTES_PER_SECOND = 4 * 2**20  # and more for large ones: the slowest codec is ten times faster than this
 
@@ -38,7 +42,7 @@ def decoded(
     tasks = [task for source in sources for task in _tasks(source)]
     if not tasks:
         return
-    for task, answer in _answers(tasks, context):
+    for task, answer in workers().answers(tasks, context.check):
         source, indices = task.key
         if source.path in broken:
             continue
@@ -51,25 +55,23 @@ def decoded(
             yield source, index, picture
 
 
-def _answers(tasks: list[Task], context: RunContext) -> Iterator[tuple[Task, Answer]]:
-    try:
-        yield from workers().answers(tasks, context.check)
-    except OSError as error:
-        raise UserError(
-            "Compressed pictures cannot be decoded now: no further process could be started.",
-            "Close other programs, and open the series again.",
-            type(error).__name__,
-        ) from error
-
-
 def _tasks(source: Source) -> Iterator[Task]:
     indices = [0] if source.mosaic is not None else list(source.slots)
     size = max(1, int(source.form.plane_bytes))
-    step = max(1, _TASK_BYTES // size)
+    step = min(_MOST_TOGETHER, max(1, _TASK_BYTES // size))
+    deflated = transfer_syntax(source.header) == DEFLATED
+    at_once = size * source.form.frames if deflated else 0
     for start in range(0, len(indices), step):
         part = indices[start : start + step]
-        seconds = _SECONDS + len(part) * size / _BYTES_PER_SECOND
-        yield Task((source, part), {"path": source.path, "indices": part}, seconds)
+        seconds = _SECONDS + len(part) * (_SECONDS_EACH + size / _BYTES_PER_SECOND) + at_once / _BYTES_PER_SECOND
+        request = {
+            "path": source.path,
+            "indices": part,
+            "plane_bytes": size * len(part),
+            "at_once": at_once,
+            "last": start + step >= len(indices),
+        }
+        yield Task((source, part), request, seconds)
 
 
 def _error(answer: Answer) -> UserError | None:
@@ -77,6 +79,11 @@ def _error(answer: Answer) -> UserError | None:
         return UserError(
             "The pixels of a DICOM file take too long to decode, so they are probably damaged.",
             "Convert the file to an uncompressed transfer syntax, or copy it again from its source.",
+        )
+    if answer.failure == "unavailable":
+        return UserError(
+            "Compressed pictures cannot be decoded now: no further process could be started.",
+            "Close other programs, and open the series again.",
         )
     if answer.failure or "error" in answer.line:
         detail = answer.line.get("detail", "the decoder stopped")

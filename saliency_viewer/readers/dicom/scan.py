@@ -115,8 +115,8 @@ def read_header(path: Path) -> tuple[Any, str]:
     """The header of an image, or why there is none; an empty reason for files that nobody would miss."""
     try:
         quick = walk(path)
-        if quick is None and not may_be_dicom(path):
-            return None, ""
+        if quick is None and not looks_like_dicom(path):
+            return None, "The file is damaged or no DICOM file." if may_be_dicom(path) else ""
         header, payload = open_header(path, quick)
         if text(getattr(header, "file_meta", {}), "MediaStorageSOPClassUID") == MEDIA_DIRECTORY:
             return None, ""

@@ -19,6 +19,7 @@ from saliency_viewer.readers.dicom.values import converted, numbers_of, text_of
 _FIRST = 12 * 1024  # bytes that hold most headers of scanners
 _MORE = 64 * 1024
 _LONGEST_STEP = 2**20  # an element before the pixels that is larger is unusual
+_LONGEST_HEADER = 8 * 2**20
 _UNDEFINED = 0xFFFFFFFF
 _EXPLICIT = Struct("<I2sH").unpack_from
 _IMPLICIT = Struct("<II").unpack_from
@@ -58,6 +59,7 @@ _LONG_CODES = frozenset(
 _CODES = _SHORT_CODES | _LONG_CODES
 _TWO_LETTERS = 0x4141  # the least that two capital letters make of a length
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_ZEROS = bytes(8)
 _ENDLESS = b"\xff\xff\xff\xff"
 _ENDLESS_ITEM = b"\xfe\xff\0\xe0" + _ENDLESS
 _ITEM_MARK, _ITEM_END_MARK, _SEQUENCE_MARK = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE
@@ -122,12 +124,19 @@ class QuickHeader:
         return numbers_of(self._code(keyword), found) if found else ()
 
 
+class DamagedError(Exception):
+    """Where an element belongs stand zeros, as in a copy that failed; pydicom would walk through all of them."""
+
+
 class _UnusualError(Exception):
     """The file is for pydicom."""
 
 
 def walk(path: Path) -> QuickHeader | None:
-    """The header of an ordinary file with pixels, None for any other. Raises OSError when it cannot be read."""
+    """The header of an ordinary file with pixels, None for any other.
+
+    Raises OSError when it cannot be read, and :class:`DamagedError` when it is full of zeros.
+    """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         return _Walk(descriptor, wanted()).header()
@@ -147,7 +156,7 @@ def _known(name: str) -> str:
 def _long(buffer: bytes, place: int, code: bytes) -> tuple[int, int]:
     """Start and length of a value whose length takes four bytes."""
     if code not in _LONG_CODES:
-        raise _UnusualError
+        raise DamagedError if buffer[place : place + 8] == _ZEROS else _UnusualError
     return place + 12, _LONG(buffer, place + 8)[0]
 
 
@@ -173,9 +182,9 @@ class _Walk:
 
     def _need(self, stop: int) -> bytes:
         """The file's beginning, at least its first ``stop`` bytes."""
-        if stop > self._size or stop - len(self._bytes) > _LONGEST_STEP:
+        if stop > self._size or stop - len(self._bytes) > _LONGEST_STEP or stop > _LONGEST_HEADER:
             raise _UnusualError
-        self._bytes = _read(self._descriptor, stop + _MORE)
+        self._bytes = _read(self._descriptor, stop + max(_MORE, len(self._bytes)))
         if len(self._bytes) < stop:
             raise _UnusualError
         return self._bytes
@@ -227,11 +236,11 @@ class _Walk:
                 if place > size:
                     buffer = self._need(place)
                     size = len(buffer)
-                keyword = names[tag]
+                keyword = _known(names[tag])
                 values[keyword] = buffer[start:place]
                 # Unknown values of known elements are those of the standard (PS3.5 6.2.2 note 3).
                 if code != expected[keyword] and code != b"UN":
-                    self._codes[_known(keyword)] = code.decode()
+                    self._codes[keyword] = code.decode()
 
     def _implicit(self, place: int) -> PixelElement:
         names, values = self._table.names, self._values
@@ -242,6 +251,8 @@ class _Walk:
                 size = len(buffer)
             tag, length = _IMPLICIT(buffer, place)
             start = place + 8
+            if not tag:
+                raise DamagedError
             if tag & 0xFFFF >= _LAST_GROUPS and not tag & 1:  # private groups are odd
                 return self._last(tag, start, length, "OW")
             if length >= _TWO_LETTERS:
