@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -80,7 +81,10 @@ class Volume:
     def auto_window(self) -> Window:
         """The 0.5 to 99.5 percentile range of the finite values, padding left out."""
         # A strided sample is enough for a percentile and keeps a 400-slice CT instant.
-        sample = self.array.reshape(-1)[:: max(1, self.array.size // 500_000)].astype(np.float64)
+        step = max(1, self.array.size // 500_000)
+        while math.gcd(step, self.array.shape[1] * self.array.shape[2]) > 1:
+            step += 1  # a step that divides the rows would look at some columns only
+        sample = self.array.reshape(-1)[::step].astype(np.float64)
         sample = sample[np.isfinite(sample)]
         if self.padding is not None:
             imaged = sample[(sample < self.padding[0]) | (sample > self.padding[1])]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from saliency_viewer.spatial.geometry import Geometry
 
+WIDEST_BRIDGED = 3  # slices between two planes over which they are interpolated
 _NO_SHIFT = 1e-3  # pixels; smaller shifts are rounding
 
 
@@ -65,6 +66,10 @@ class RegularGrid:
                 if k not in held:
                     held[k] = _placed(plane(k), self.offsets[k], (rows, columns), fill)
             gap = self.depths[above] - self.depths[above - 1]
+            if gap > WIDEST_BRIDGED + _NO_SHIFT and min(j - self.depths[above - 1], self.depths[above] - j) > 0.5:
+                result[j] = fill  # nothing was imaged here, and nothing is made up
+                advance((j + 1) / count)
+                continue
             part = np.float32(np.clip((j - self.depths[above - 1]) / gap, 0.0, 1.0))
             np.multiply(held[above - 1], 1 - part, out=result[j])
             result[j] += held[above] * part

@@ -24,7 +24,8 @@ def pixel_spacing(dataset: Any) -> tuple[tuple[float, float], Calibration]:
     patient = _usable(numbers(dataset, "PixelSpacing")) or _usable(_enhanced(dataset))
     detector = _usable(numbers(dataset, "ImagerPixelSpacing"))
     if patient is not None:
-        projected = text(dataset, "Modality") in PROJECTIONS
+        # A volume reconstructed from projections lies in the patient.
+        projected = text(dataset, "Modality") in PROJECTIONS and not _located(dataset)
         corrected = text(dataset, "PixelSpacingCalibrationType") or (detector is not None and detector != patient)
         return patient, "detector" if projected and not corrected else "patient"
     if detector is not None:
@@ -42,6 +43,10 @@ def _aspect(dataset: Any) -> tuple[float, float]:
     if ratio is None or not 1 / _STRETCHED <= ratio[0] / ratio[1] <= _STRETCHED:
         return 1.0, 1.0
     return ratio[0] / min(ratio), ratio[1] / min(ratio)
+
+
+def _located(dataset: Any) -> bool:
+    return bool(numbers(dataset, "ImagePositionPatient")) or bool(_enhanced(dataset))
 
 
 def _enhanced(dataset: Any) -> tuple[float, ...]:

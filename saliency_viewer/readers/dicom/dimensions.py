@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.readers.dicom.frames import DIMENSIONS, Frame
+from saliency_viewer.readers.dicom.ranking import Group, by_rank, sortable
 
 SAME_PLACE = 1e-3  # mm; closer planes are one place whatever their distance
 _PART_OF_GAP = 0.02  # planes closer than this part of the common gap are one place
-_SAME_DIRECTION = 0.9999  # cosine; directions written with few digits differ by less
-_SORTABLE = ("time", "trigger time", "acquisition", "acquisition time", "content time", "phase")
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Planes that make one stack, and what tells them from the series' other stacks ("echo time 20 ms")."""
-
-    frames: list[Frame]
-    label: str = ""
+_SAME_DIRECTION = 0.99999  # cosine of a quarter of a degree; directions written with few digits differ by less
+_UNEVEN = 0.05  # part of the common gap by which gaps of a stack that may be several differ
+_EVEN = 0.01  # part of it by which gaps of one stack may
 
 
 def split(frames: list[Frame]) -> list[Group]:
     """Stacks of a series: by orientation, then by whatever makes each place occur once."""
-    found: list[Group] = []
-    groups = _by_orientation(frames)
-    for group in groups:
-        found += _by_dimension(group)
-    return found
+    groups = [part for group in _by_orientation(frames) for part in _by_said_stack(group)]
+    return [found for group in groups for found in _by_dimension(group)]
+
+
+def _by_said_stack(frames: list[Frame]) -> list[list[Frame]]:
+    """Enhanced files say which planes make a stack, and at which pixel size; two breasts are two stacks."""
+    k = [name for name, _ in DIMENSIONS].index("stack")
+    members: dict[tuple[object, ...], list[Frame]] = {}
+    for frame in frames:
+        members.setdefault((frame.dimensions[k], frame.spacing), []).append(frame)
+    return list(members.values()) if 2 * len(members) <= len(frames) else [frames]
 
 
 def along(frames: Sequence[Frame]) -> NDArray[np.float64]:
@@ -45,30 +43,33 @@ def along(frames: Sequence[Frame]) -> NDArray[np.float64]:
 
 def _by_orientation(frames: list[Frame]) -> list[list[Frame]]:
     """Planes whose directions agree but for rounding; exact keys first, so that most planes cost a look-up."""
-    kinds: list[NDArray[np.float64] | None] = []
+    kinds = np.empty((0, 6))
     known: dict[tuple[float, ...] | None, int] = {}
     groups: list[list[Frame]] = []
+    place_of_kind: list[int] = []
     for frame in frames:
         key = frame.orientation
         if key not in known:
-            known[key] = _kind(key, kinds)
-            if known[key] == len(groups):
-                kinds.append(None if key is None else np.array(key))
+            found = _kind(key, kinds)
+            if found is None:
                 groups.append([])
+                known[key] = len(groups) - 1
+                if key is not None:
+                    kinds = np.vstack([kinds, key])
+                    place_of_kind.append(known[key])
+            else:
+                known[key] = place_of_kind[found]
         groups[known[key]].append(frame)
     return groups
 
 
-def _kind(orientation: tuple[float, ...] | None, kinds: list[NDArray[np.float64] | None]) -> int:
-    for number, kind in enumerate(kinds):
-        if orientation is None or kind is None:
-            if orientation is None and kind is None:
-                return number
-            continue
-        rows = float(np.dot(orientation[:3], kind[:3])), float(np.dot(orientation[3:], kind[3:]))
-        if min(rows) > _SAME_DIRECTION:
-            return number
-    return len(kinds)
+def _kind(orientation: tuple[float, ...] | None, kinds: NDArray[np.float64]) -> int | None:
+    """The first of ``kinds`` (n, 6) that has these directions; None when it is a new one."""
+    if orientation is None:
+        return None
+    right, down = kinds[:, :3] @ orientation[:3], kinds[:, 3:] @ orientation[3:]
+    alike = np.flatnonzero(np.minimum(right, down) > _SAME_DIRECTION)
+    return int(alike[0]) if alike.size else None
 
 
 def places(frames: list[Frame]) -> NDArray[np.intp]:
@@ -89,18 +90,38 @@ def _by_dimension(frames: list[Frame]) -> list[Group]:
     place = places(frames)
     crowd = np.bincount(place)
     most = int(crowd.max())
-    if most == 1 or (len(crowd) == 1 and not _told_apart(frames, most)):
-        return [Group(frames)]
+    if most == 1:
+        return _interleaved(frames) or [Group(frames)]
     for chosen in _candidates(frames):
         keys = [tuple(frame.dimensions[k] for k in chosen) for frame in frames]
         if len(set(keys)) == most and len(set(zip(place.tolist(), keys, strict=True))) == len(frames):
             return _grouped(frames, keys, chosen)
-    return _by_rank(frames, place, crowd)
+    return by_rank(frames, place, crowd)
 
 
-def _told_apart(frames: list[Frame], most: int) -> bool:
-    """Whether planes at one single place are times or echoes, not copies of one picture."""
-    return any(len({frame.dimensions[k] for frame in frames}) == most for k in range(len(DIMENSIONS)))
+def _interleaved(frames: list[Frame]) -> list[Group]:
+    """Stacks that lie a little beside each other, as when the table moved between two phases; empty without."""
+    where = along(frames)
+    gaps = np.diff(np.sort(where))
+    if len(gaps) < 4 or np.ptp(gaps) <= _UNEVEN * float(np.median(gaps)):
+        return []
+    for (k,) in (chosen for chosen in _candidates(frames) if len(chosen) == 1):
+        members: dict[str, list[int]] = {}
+        for number, frame in enumerate(frames):
+            members.setdefault(frame.dimensions[k], []).append(number)
+        parts = [np.sort(where[numbers]) for numbers in members.values()]
+        if all(len(part) > 2 and _is_even(part) for part in parts) and _overlap(parts):
+            return _grouped(frames, [(frame.dimensions[k],) for frame in frames], (k,))
+    return []
+
+
+def _is_even(where: NDArray[np.float64]) -> bool:
+    gaps = np.diff(where)
+    return bool(np.ptp(gaps) <= max(_EVEN * float(np.median(gaps)), 2 * SAME_PLACE))
+
+
+def _overlap(parts: list[NDArray[np.float64]]) -> bool:
+    return bool(max(part[0] for part in parts) < min(part[-1] for part in parts))
 
 
 def _candidates(frames: list[Frame]) -> list[tuple[int, ...]]:
@@ -113,18 +134,10 @@ def _grouped(frames: list[Frame], keys: list[tuple[str, ...]], chosen: tuple[int
     members: dict[tuple[str, ...], list[Frame]] = {}
     for frame, key in zip(frames, keys, strict=True):
         members.setdefault(key, []).append(frame)
-    ordered = sorted(members, key=lambda key: [_sortable(part) for part in key])
+    ordered = sorted(members, key=lambda key: [sortable(part) for part in key])
     names = [_spoken(key, chosen) for key in ordered]
     repeated = {name for name, count in Counter(names).items() if count > 1}
     return [Group(members[key], "" if name in repeated else name) for key, name in zip(ordered, names, strict=True)]
-
-
-def _sortable(said: str) -> tuple[float, str]:
-    """Numbers by their size and before texts: 50 stands before 400."""
-    try:
-        return float(said.split("\\")[0]), said
-    except ValueError:
-        return float("inf") if said else float("-inf"), said
 
 
 def _spoken(key: tuple[str, ...], chosen: tuple[int, ...]) -> str:
@@ -133,35 +146,7 @@ def _spoken(key: tuple[str, ...], chosen: tuple[int, ...]) -> str:
         name, unit = DIMENSIONS[k]
         if not said or name in ("direction", "stack", "acquisition time", "content time"):
             continue  # times of day identify the visit, gradient directions are vectors
-        number = _sortable(said)[0]
+        number = sortable(said)[0]
         shown = f"{number:g}" if np.isfinite(number) and "\\" not in said else said.lower()
         parts.append(" ".join(word for word in ("" if name == "kind" else name, shown, unit) if word))
     return ", ".join(parts)
-
-
-def _by_rank(frames: list[Frame], place: NDArray[np.intp], crowd: NDArray[np.intp]) -> list[Group]:
-    """Stacks by the order of the planes at each place, when each place has as many; else copies are left together."""
-    if not _are_stacks(crowd):
-        return [Group(frames)]
-    by = _order(frames, place)
-    members: list[list[Frame]] = [[] for _ in range(int(crowd.max()))]
-    for number in range(len(crowd)):
-        here = sorted((frames[k] for k in np.flatnonzero(place == number)), key=by)
-        for rank, frame in enumerate(here):
-            members[rank].append(frame)
-    return [Group(planes) for planes in members]
-
-
-def _order(frames: list[Frame], place: NDArray[np.intp]) -> Callable[[Frame], Any]:
-    """A sorting key of planes at one place: the first time that tells all of them apart, else instance numbers."""
-    for k, (name, _) in enumerate(DIMENSIONS):
-        pairs = {(int(where), frame.dimensions[k]) for where, frame in zip(place, frames, strict=True)}
-        if name in _SORTABLE and len(pairs) == len(frames) and all(frame.dimensions[k] for frame in frames):
-            return lambda frame, k=k: (_sortable(frame.dimensions[k]), frame.instance, frame.index)  # type: ignore[misc]
-    return lambda frame: (frame.instance, frame.path, frame.index)
-
-
-def _are_stacks(crowd: NDArray[np.intp]) -> bool:
-    """Whether planes at one place are times, the last perhaps incomplete, and not stray copies."""
-    crowded = int((crowd > 1).sum())
-    return crowded == len(crowd) or (crowded > 1 and 2 * crowded >= len(crowd))

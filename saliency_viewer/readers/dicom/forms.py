@@ -9,7 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.readers.dicom.frames import frame_count
-from saliency_viewer.readers.dicom.header import functional, items, number, numbers, shared_groups, text, value, whole
+from saliency_viewer.readers.dicom.header import (
+    BIG_ENDIAN,
+    functional,
+    items,
+    number,
+    numbers,
+    shared_groups,
+    text,
+    transfer_syntax,
+    value,
+    whole,
+)
+from saliency_viewer.readers.dicom.walk import QuickHeader
 
 
 @dataclass(frozen=True)
@@ -37,13 +49,14 @@ class PixelForm:
         stored = whole(dataset, "BitsStored", allocated)
         stored = stored if 0 < stored <= allocated else allocated
         high = whole(dataset, "HighBit", stored - 1)
+        samples = max(1, whole(dataset, "SamplesPerPixel", 1))
         high = high if stored - 1 <= high < allocated else stored - 1
         return cls(
             whole(dataset, "Rows", 0),
             whole(dataset, "Columns", 0),
             frame_count(dataset),
-            max(1, whole(dataset, "SamplesPerPixel", 1)),
-            text(dataset, "PhotometricInterpretation"),
+            samples,
+            text(dataset, "PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2"),
             allocated,
             stored,
             high,
@@ -121,8 +134,8 @@ class Scale:
 
 def macro(dataset: Any, frame: int, keyword: str) -> Any:
     """A functional group of one frame, its own or the shared one; an empty dictionary without."""
-    groups = items(dataset, "PerFrameFunctionalGroupsSequence")
-    own = groups[frame] if frame < len(groups) else None
+    groups = None if isinstance(dataset, QuickHeader) else value(dataset, "PerFrameFunctionalGroupsSequence")
+    own = groups[frame] if groups is not None and frame < len(groups) else None
     return functional(own, shared_groups(dataset), keyword)
 
 
@@ -158,14 +171,14 @@ def modality_table(dataset: Any) -> ModalityTable | None:
     item = next(iter(items(dataset, "ModalityLUTSequence")), None)
     if item is None or scale_of(dataset, 0) != Scale():
         return None
-    found = lut_entries(item, PixelForm.of(dataset).signed)
+    found = lut_entries(item, PixelForm.of(dataset).signed, transfer_syntax(dataset) == BIG_ENDIAN)
     if found is None:
         return None
     first, entries, bits = found
     return ModalityTable(first, entries.astype(np.float32), float(2**bits - 1))
 
 
-def lut_entries(item: Any, signed: bool) -> tuple[int, NDArray[np.uint16], int] | None:
+def lut_entries(item: Any, signed: bool, big_endian: bool = False) -> tuple[int, NDArray[np.uint16], int] | None:
     """(first mapped value, entries, bits of an entry) of a LUT item; None when it is damaged."""
     described = numbers(item, "LUTDescriptor")
     if len(described) != 3:
@@ -174,14 +187,14 @@ def lut_entries(item: Any, signed: bool) -> tuple[int, NDArray[np.uint16], int] 
     count = count % 65536 or 65536  # the 16 bits of the count cannot say 65,536
     first = first - 65536 if signed and first > 32767 else first
     raw = value(item, "LUTData")
-    entries = _entries(raw, count, bits)
+    entries = _entries(raw, count, bits, ">u2" if big_endian else "<u2")
     return None if entries is None or not 1 <= bits <= 16 else (first, entries, bits)
 
 
-def _entries(raw: Any, count: int, bits: int) -> NDArray[np.uint16] | None:
+def _entries(raw: Any, count: int, bits: int, wide: str) -> NDArray[np.uint16] | None:
     if isinstance(raw, bytes):
         narrow = bits <= 8 and len(raw) < 2 * count
-        found = np.frombuffer(raw[: len(raw) // 2 * 2 if not narrow else None], "u1" if narrow else "<u2")
+        found = np.frombuffer(raw[: len(raw) // 2 * 2 if not narrow else None], "u1" if narrow else wide)
     else:
         try:
             found = np.array([int(one) & 0xFFFF for one in raw])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from saliency_viewer.readers.dicom.header import (
 from saliency_viewer.readers.dicom.mosaic import mosaic_of
 
 MOST_FRAMES = 100_000  # of one file
+_AT_ZERO = 1e-6
 _FARTHEST = 1e6  # mm; a place farther away is damage
 # What tells planes at one place apart, most telling first: name, unit.
 DIMENSIONS = (
@@ -48,7 +49,8 @@ _EMPTY = ("",) * len(DIMENSIONS)
 class Frame:
     """One stored plane: the file it is in, its number there, and where it lies (LPS mm).
 
-    ``dimensions`` has one text for each of :data:`DIMENSIONS`, empty where the file does not say.
+    ``dimensions`` has one text for each of :data:`DIMENSIONS`, empty where the file does not say. ``spacing`` is the
+    frame's own pixel size where an enhanced file gives each one; ``instance_uid`` the file's, to know it again.
     """
 
     path: str
@@ -57,6 +59,8 @@ class Frame:
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     dimensions: tuple[str, ...] = _EMPTY
+    spacing: tuple[float, ...] = ()
+    instance_uid: str = ""
 
 
 def frame_count(dataset: Any) -> int:
@@ -66,15 +70,22 @@ def frame_count(dataset: Any) -> int:
 
 def frames_of(dataset: Any, path: str) -> list[Frame]:
     """One plane, those of the per-frame functional groups, of a frame offset vector, of slices, or of a mosaic."""
+    uid = text(dataset, "SOPInstanceUID")
+    return [replace(frame, instance_uid=uid) for frame in _frames(dataset, path)]
+
+
+def _frames(dataset: Any, path: str) -> list[Frame]:
     count = frame_count(dataset)
     groups = items(dataset, "PerFrameFunctionalGroupsSequence")
     if groups and len(groups) >= count:
         shared = shared_groups(dataset)
-        return [_enhanced(groups[k], shared, path, k) for k in range(count)]
+        first = whole(dataset, "ConcatenationFrameOffsetNumber", 0)
+        return [replace(_enhanced(groups[k], shared, path, k), instance=first + k) for k in range(count)]
     position, orientation = _place(dataset)
     instance = whole(dataset, "InstanceNumber", 0)
     if count > 1:
-        return _many(dataset, path, count)
+        first = whole(dataset, "ConcatenationFrameOffsetNumber", 0)
+        return [replace(frame, instance=first + frame.index) for frame in _many(dataset, path, count)]
     mosaic = mosaic_of(dataset)
     said = _said(dataset)
     if mosaic is None:
@@ -88,10 +99,16 @@ def _many(dataset: Any, path: str, count: int) -> list[Frame]:
     position, orientation = _place(dataset)
     offsets = numbers(dataset, "GridFrameOffsetVector")
     if len(offsets) >= count and position is not None and orientation is not None:
-        return [
-            Frame(path, k, k, _along(position, orientation, offsets[k] - offsets[0]), orientation) for k in range(count)
-        ]
+        ways = _ways(offsets[:count], orientation)
+        return [Frame(path, k, k, _along(position, orientation, way), orientation) for k, way in enumerate(ways)]
     return _nuclear(dataset, path, count) or [Frame(path, k, k, None, None) for k in range(count)]
+
+
+def _ways(offsets: tuple[float, ...], orientation: tuple[float, ...]) -> list[float]:
+    """Ways along the normal; a vector that does not start at 0 holds places along z (PS3.3 C.8.8.3.2)."""
+    upwards = float(np.cross(orientation[:3], orientation[3:])[2])
+    turn = -1.0 if abs(offsets[0]) > _AT_ZERO and upwards < 0 else 1.0
+    return [turn * (offset - offsets[0]) for offset in offsets]
 
 
 def _nuclear(dataset: Any, path: str, count: int) -> list[Frame]:
@@ -133,23 +150,30 @@ def _enhanced(group: Any, shared: Any, path: str, index: int) -> Frame:
     gradient = functional(diffusion, None, "DiffusionGradientDirectionSequence")
     echo = functional(group, shared, "MREchoSequence")
     cardiac = functional(group, shared, "CardiacSynchronizationSequence")
+    timing = functional(group, shared, "TemporalPositionSequence")
+    modifier = functional(group, shared, "MRModifierSequence")
     kind = functional(group, shared, "MRImageFrameTypeSequence") or functional(
         group, shared, "CTImageFrameTypeSequence"
     )
     said = {
         "stack": text(content, "StackID"),
-        "time": text(content, "TemporalPositionIndex"),
+        "time": text(content, "TemporalPositionIndex") or text(timing, "TemporalPositionTimeOffset"),
+        "inversion time": text(modifier, "InversionTimes"),
+        "trigger time": text(cardiac, "NominalCardiacTriggerDelayTime"),
         "b-value": text(diffusion, "DiffusionBValue"),
         "direction": text(gradient, "DiffusionGradientOrientation"),
         "echo time": text(echo, "EffectiveEchoTime"),
         "phase": text(cardiac, "NominalPercentageOfCardiacPhase"),
-        "kind": _kind(text(kind, "FrameType")),
+        "kind": " ".join(filter(None, (_kind(text(kind, "FrameType")), text(kind, "ComplexImageComponent")))),
         "acquisition": text(content, "FrameAcquisitionNumber"),
         "acquisition time": text(content, "FrameAcquisitionDateTime"),
     }
     usable = _usable(position, orientation)
     dimensions = tuple(said.get(name, "") for name, _ in DIMENSIONS)
-    return Frame(path, index, index, position if usable else None, orientation if usable else None, dimensions)
+    spacing = numbers(functional(group, None, "PixelMeasuresSequence"), "PixelSpacing")
+    if not usable:
+        return Frame(path, index, index, None, None, dimensions, spacing)
+    return Frame(path, index, index, position, orientation, dimensions, spacing)
 
 
 def _place(dataset: Any) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:

@@ -14,18 +14,10 @@ from saliency_viewer.readers.dicom.header import numbers, text
 from saliency_viewer.readers.dicom.scan import Entry
 
 # Pictures of these kinds stand alone unless they say where they lie.
-_ALONE = (*PROJECTIONS, "US", "IVUS", "OCT", "OPT", "OP", "ES", "GM", "SM", "DG", "SC")
+_ALONE = (*PROJECTIONS, "US", "IVUS", "OCT", "OPT", "OP", "ES", "GM", "SM", "DG")
 _COMPARED = 2**20  # bytes at the end of two files
 _MOST_COMPARED = 4  # files of one UID
-_KINDS = (
-    "SeriesNumber",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PixelSpacing",
-    "BitsAllocated",
-)
+_KINDS = ("SeriesNumber", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation")
 
 
 @dataclass(eq=False)
@@ -71,17 +63,34 @@ def grouped(entries: list[Entry]) -> list[FileGroup]:
     found: dict[tuple[str, ...], FileGroup] = {}
     for entry in entries:
         found.setdefault(_key(entry), FileGroup()).add(entry)
-    return list(found.values())
+    return [part for key, group in found.items() for part in _apart(group, bool(key[-1]))]
+
+
+def _apart(group: FileGroup, alone: bool) -> list[FileGroup]:
+    """Pictures that stand alone, each for itself even where several have one UID; parts of a concatenation together."""
+    together = not alone or bool(text(group.entries[0].header, "ConcatenationUID"))
+    if together or len(group.entries) < 2:
+        return [group]
+    return [FileGroup([entry]) for entry in group.entries]
 
 
 def _key(entry: Entry) -> tuple[str, ...]:
     header = entry.header
     instance = text(header, "SOPInstanceUID") or str(entry.path)
-    series = text(header, "SeriesInstanceUID") or instance
+    series = text(header, "SeriesInstanceUID") or _without_uid(header, instance)
     who = text(header, "PatientID") or text(header, "PatientName")
     kinds = (text(header, keyword) for keyword in _KINDS)
+    # As numbers: 0.5 and 0.50 are one spacing, and so are those that differ in the last digits.
+    spacing = " ".join(f"{one:.4g}" for one in numbers(header, "PixelSpacing"))
     mosaic = "mosaic" if "MOSAIC" in text(header, "ImageType").upper() else ""
-    return (who, text(header, "StudyInstanceUID"), series, *kinds, mosaic, _alone(header, instance))
+    return (who, text(header, "StudyInstanceUID"), series, *kinds, spacing, mosaic, _alone(header, instance))
+
+
+def _without_uid(header: Any, instance: str) -> str:
+    """Slices whose files lost their series' UID belong together by what is left."""
+    if len(numbers(header, "ImagePositionPatient")) != 3:
+        return instance
+    return "|".join((text(header, "FrameOfReferenceUID"), text(header, "Modality"), text(header, "SeriesDescription")))
 
 
 def _alone(header: Any, instance: str) -> str:
@@ -136,17 +145,37 @@ def _who(series: Series) -> str:
 
 def numbered(series: list[Series]) -> tuple[Series, ...]:
     """Series by patient and study in the order of their numbers, each number once, each UID once."""
-    taken: set[int] = set()
-    uids: set[str] = set()
+    numbers_taken, uids = _Free(), UniqueUids()
     result = []
     for one in sorted(series, key=lambda s: (s.group, s.number)):
-        number = one.number if one.number > 0 else 1
-        while number in taken:
-            number += 1
-        taken.add(number)
-        uid, count = one.uid, 2
-        while uid in uids:
-            uid, count = f"{one.uid}#{count}", count + 1
-        uids.add(uid)
-        result.append(replace(one, number=number, uid=uid))
+        result.append(replace(one, number=numbers_taken.next(max(1, one.number)), uid=uids.free(one.uid)))
     return tuple(result)
+
+
+class _Free:
+    """Gives every number once, the wished one or the next; looks at none twice."""
+
+    def __init__(self) -> None:
+        self._next: dict[int, int] = {}
+
+    def next(self, wish: int) -> int:
+        """The least free number from ``wish`` on."""
+        path, number = [], wish
+        while number in self._next:
+            path.append(number)
+            number = self._next[number]
+        for passed in (*path, number):
+            self._next[passed] = number + 1
+        return number
+
+
+class UniqueUids:
+    """Gives every UID once: the second one becomes ``UID#2``."""
+
+    def __init__(self) -> None:
+        self._count: dict[str, int] = {}
+
+    def free(self, uid: str) -> str:
+        """``uid``, with its number when it was given before."""
+        self._count[uid] = count = self._count.get(uid, 0) + 1
+        return uid if count == 1 else f"{uid}#{count}"

@@ -6,16 +6,20 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from saliency_viewer.domain import Grid, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.decoding import decoded
 from saliency_viewer.readers.dicom.filling import Filling, common_padding, common_range, common_windows
+from saliency_viewer.readers.dicom.forms import PixelForm
 from saliency_viewer.readers.dicom.header import text
 from saliency_viewer.readers.dicom.native import is_plain, planes
 from saliency_viewer.readers.dicom.quiet import quietly
 from saliency_viewer.readers.dicom.sources import Source, open_sources
 from saliency_viewer.readers.dicom.stacking import Stack, build_stack
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.memory import require_memory
 from saliency_viewer.spatial import RegularGrid
 
 _MOST_GROWN = 8  # times the stored voxels that a regular grid may have
@@ -49,21 +53,28 @@ def can_be_regular(stack: Stack) -> bool:
 
 
 def _regular(stored: Volume, stack: Stack, context: RunContext) -> Volume:
-    """The planes resampled onto even distances and right angles; float32, without colours."""
+    """The planes resampled onto even distances and right angles, float32; colours each by itself."""
     if stack.positions is None:
         raise ValueError("planes without places")
     grid = RegularGrid.of(stack.geometry, stack.positions, stack.step)
     fill = float(stored.padding[0]) if stored.padding is not None else float(stored.array.min())
     values = grid.resample(stored.array.__getitem__, fill, lambda part: context.report(part, "Resampling"))
+    colour = None
+    if stored.colour is not None:
+        channels = [grid.resample(stored.colour[..., k].__getitem__, 0.0, lambda _part: None) for k in range(3)]
+        colour = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
     overlays = stored.overlays
     if overlays is not None:
         overlays = grid.resample(overlays.__getitem__, 0.0, lambda _part: None) >= 0.5
-    return replace(stored, array=values, geometry=grid.geometry, colour=None, overlays=overlays)
+    return replace(stored, array=values, geometry=grid.geometry, colour=colour, overlays=overlays)
 
 
 def _load(stack: Stack, header: Any, context: RunContext) -> tuple[Volume, Stack]:
     """The volume of all planes that can be read, and their stack."""
     sources, broken = open_sources(stack)
+    if not sources:
+        raise next(iter(broken.values()), UserError("The series holds no image.", "Choose another series."))
+    require_memory(math.prod(stack.geometry.shape) * _bytes_each(sources))
     filling = Filling(stack.geometry.shape, sources)
     _fill(filling, sources, broken, context)
     if len(broken) > 0 and all(source.path in broken for source in sources):
@@ -134,4 +145,13 @@ def _units(header: Any) -> str:
     said = text(header, "RescaleType").upper() or text(header, "Units").upper() or text(header, "DoseUnits").upper()
     if said:
         return _UNITS.get(said, "")
-    return "HU" if text(header, "Modality") == "CT" else ""
+    # A capture of a CT's picture, or one turned round, holds no Hounsfield units.
+    scaled = "RescaleIntercept" in header and not PixelForm.of(header).inverted
+    return "HU" if text(header, "Modality") == "CT" and scaled else ""
+
+
+def _bytes_each(sources: list[Source]) -> int:
+    """Bytes of one voxel while its series is read."""
+    if any(source.form.coloured for source in sources):
+        return 4
+    return 4 if any(source.form.allocated > 16 or not all(s.whole for s in source.scales) for source in sources) else 2

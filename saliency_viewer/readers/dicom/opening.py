@@ -7,9 +7,9 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from saliency_viewer.readers.dicom.header import drop_endless_sign, text, transfer_syntax
+from saliency_viewer.readers.dicom.frames import frame_count
+from saliency_viewer.readers.dicom.header import BIG_ENDIAN, drop_endless_sign, text, transfer_syntax
 from saliency_viewer.readers.dicom.payload import (
-    BIG_ENDIAN,
     DEFLATED,
     EXPLICIT,
     IMPLICIT,
@@ -39,7 +39,7 @@ def open_header(path: Path, quick: QuickHeader | None) -> tuple[Any, Payload | N
         size = min(quick.pixels.length, quick.pixels.file_size - quick.pixels.start)
         return quick, Payload(quick.pixels.start, size, None, True, quick.pixels.floating)
     with path.open("rb") as stream:
-        return quick, payload_of(stream, quick.pixels)
+        return quick, payload_of(stream, quick.pixels, frame_count(quick))
 
 
 def _sound(quick: QuickHeader) -> bool:
@@ -58,7 +58,7 @@ def _by_pydicom(path: Path) -> tuple[Any, Payload | None]:
         drop_endless_sign(dataset)
         mend_syntax(dataset)
         pixels = None if deflated else measure(stream, dataset, path.stat().st_size)
-        payload = None if pixels is None else payload_of(stream, pixels)
+        payload = None if pixels is None else payload_of(stream, pixels, frame_count(dataset))
         if deflated:
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(DEFLATED)
         mend_frames(dataset, payload.size if payload else 0)

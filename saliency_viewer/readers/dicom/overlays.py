@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency_viewer.readers.dicom.forms import PixelForm
+from saliency_viewer.readers.dicom.header import BIG_ENDIAN, transfer_syntax
 from saliency_viewer.readers.dicom.tags import OVERLAY_GROUPS
 from saliency_viewer.readers.dicom.values import finite_numbers
 from saliency_viewer.readers.dicom.walk import QuickHeader
@@ -56,15 +58,23 @@ def _overlay(dataset: Any, group: int) -> Overlay | None:
     frames, first = _number(dataset, group | 0x0015, 1), _number(dataset, group | 0x0051, 1)
     allocated, bit = _number(dataset, group | 0x0100, 1), _number(dataset, group | 0x0102, 0)
     if (group | 0x3000) not in dataset:
-        return Overlay(None, bit=bit) if allocated > 1 and 0 < bit < allocated <= 16 else None
+        spare = 0 <= bit < allocated <= 16 and not _holds_values(dataset, bit)
+        return Overlay(None, bit=bit) if allocated > 1 and spare else None
     bits = rows * columns * max(1, frames)
     raw = dataset[group | 0x3000].value
     if rows < 1 or columns < 1 or bits > _MOST_BITS or not isinstance(raw, bytes) or len(raw) * 8 < bits:
         return None
+    if transfer_syntax(dataset) == BIG_ENDIAN and len(raw) % 2 == 0:
+        raw = np.frombuffer(raw, "u2").byteswap().tobytes()  # sixteen bits a word
     drawn = np.unpackbits(np.frombuffer(raw, dtype=np.uint8), count=bits, bitorder="little")
     origin = _numbers(dataset, group | 0x0050) or (1, 1)
     place = (origin[0] - 1, origin[1] - 1) if len(origin) == 2 else (0, 0)
     return Overlay(drawn.reshape(-1, rows, columns).astype(bool), place, max(0, first - 1))
+
+
+def _holds_values(dataset: Any, bit: int) -> bool:
+    form = PixelForm.of(dataset)
+    return form.high_bit - form.stored < bit <= form.high_bit
 
 
 def _number(dataset: Any, tag: int, default: int) -> int:

@@ -9,14 +9,13 @@ from typing import Any, BinaryIO
 
 from saliency_viewer.readers.dicom.forms import PixelForm
 from saliency_viewer.readers.dicom.frames import MOST_FRAMES
-from saliency_viewer.readers.dicom.header import number, transfer_syntax, value
+from saliency_viewer.readers.dicom.header import BIG_ENDIAN, number, transfer_syntax, value
 from saliency_viewer.readers.dicom.walk import PixelElement
 
 CUT_SHORT = "The file is cut short: it is smaller than its own pixels."
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN = "1.2.840.10008.1.2.2"
 NATIVE = (IMPLICIT, EXPLICIT, BIG_ENDIAN)
 _VIDEO = "1.2.840.10008.1.2.4.10"  # MPEG-2, MPEG-4 and HEVC all start so
 _UNDEFINED = 0xFFFFFFFF
@@ -25,7 +24,10 @@ _WHOLE_NUMBERS = 0x0010
 _PIXEL_ELEMENTS = (0x0008, 0x0009, _WHOLE_NUMBERS)  # the first two hold floating numbers
 _LONG_CODES = (b"OB", b"OW", b"OF", b"OD", b"UN", b"OV")
 _MOST_PIXELS = 400_000_000  # of one plane; more is damage or an attack, not a radiograph
-_MOST_SHRUNK = 20_000  # times that a codec can make an empty picture smaller
+_MOST_SHRUNK = 2_000_000  # times that a codec can make an empty picture smaller
+_MOST_PIECES = 100_000  # and four for each picture
+_SHOWN = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422")
+_ONLY_COMPRESSED = ("YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
 _MOST_DEFLATED = 1032  # times that deflate can shrink zeros
 _SAMPLES = (1, 3, 4)
 _ALLOCATED = (1, 8, 16, 32, 64)
@@ -61,15 +63,18 @@ def measure(stream: BinaryIO, dataset: Any, file_size: int) -> PixelElement | No
     return PixelElement(stream.tell(), None if length == _UNDEFINED else length, code, file_size, floating)
 
 
-def payload_of(stream: BinaryIO, pixels: PixelElement) -> Payload:
-    """What is there of the pixel element; of compressed pixels the pieces are counted by their heads."""
+def payload_of(stream: BinaryIO, pixels: PixelElement, frames: int = 1) -> Payload:
+    """What is there of the pixel element; of compressed pixels the pieces are counted by their heads.
+
+    So many pieces that ``frames`` pictures cannot need them are not counted to the end.
+    """
     if pixels.length is not None:
         size = min(pixels.length, pixels.file_size - pixels.start)
         return Payload(pixels.start, size, None, True, pixels.floating)
-    return _pieces(stream, pixels.start, pixels.file_size)
+    return _pieces(stream, pixels.start, pixels.file_size, _MOST_PIECES + 4 * frames)
 
 
-def _pieces(stream: BinaryIO, start: int, file_size: int) -> Payload:
+def _pieces(stream: BinaryIO, start: int, file_size: int, most: int) -> Payload:
     """Count compressed pieces; the first item is the table of offsets. Only heads of items are read."""
     count, place = -1, start
     while True:
@@ -83,7 +88,7 @@ def _pieces(stream: BinaryIO, start: int, file_size: int) -> Payload:
             return Payload(start, place - start, max(count, 0), (group, element) == _DELIMITER)
         count += 1
         place += 8 + length
-        if place > file_size:
+        if place > file_size or count > most:
             return Payload(start, file_size - start, max(count, 0), False)
 
 
@@ -106,6 +111,8 @@ def complaint(path: Path, dataset: Any, payload: Payload | None) -> str:
     absurd = _absurd(form)
     if absurd:
         return absurd
+    if form.photometric not in _SHOWN and not (form.photometric in _ONLY_COMPRESSED and syntax not in NATIVE):
+        return "The file's colours are written in a way that cannot be shown."
     if syntax.startswith(_VIDEO):
         return "The file holds a video, not pictures; export its frames as pictures."
     if syntax == DEFLATED:

@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 from saliency_viewer.domain import Grid, Series
-from saliency_viewer.readers.dicom.dimensions import Group, split
+from saliency_viewer.readers.dicom.dimensions import split
 from saliency_viewer.readers.dicom.frames import frames_of
 from saliency_viewer.readers.dicom.header import identity, text, transfer_syntax, whole
 from saliency_viewer.readers.dicom.loading import can_be_regular, load
 from saliency_viewer.readers.dicom.mosaic import mosaic_of
+from saliency_viewer.readers.dicom.ranking import Group
 from saliency_viewer.readers.dicom.scan import Entry
 from saliency_viewer.readers.dicom.stacking import Stack, build_stack
 from saliency_viewer.spatial import RegularGrid, orientation_name
@@ -29,6 +30,7 @@ def series_of(group: list[Entry], copies: int = 0) -> list[Series]:
     for place, part in enumerate(parts, start=1):
         own = headers[part.frames[0].path]
         stack = build_stack(part.frames, own, rows, columns)
+        stack = replace(stack, warnings=(*part.warnings, *stack.warnings))
         words = _part(part, place, parts, stack)
         if len(part.frames) < most and orientation_of(part) == orientation_of(parts[0]):
             short = f"incomplete stack: it has {len(part.frames)} slices, another one of the series {most}."

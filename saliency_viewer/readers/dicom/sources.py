@@ -17,7 +17,8 @@ from saliency_viewer.readers.dicom.forms import (
     padding_of,
     scale_of,
 )
-from saliency_viewer.readers.dicom.header import items
+from saliency_viewer.readers.dicom.frames import Frame
+from saliency_viewer.readers.dicom.header import items, text
 from saliency_viewer.readers.dicom.mosaic import Mosaic, mosaic_of
 from saliency_viewer.readers.dicom.opening import open_header
 from saliency_viewer.readers.dicom.overlays import Overlay, overlays_of
@@ -88,8 +89,8 @@ class Source:
 
     def windows(self, frame: int) -> tuple[Window, ...]:
         """The file's windows for one picture, turned round with its values where it is MONOCHROME1."""
-        found = windows_of(self.header, frame, self.form.signed)
         limits = self.limits(frame)
+        found = windows_of(self.header, frame, limits is None or min(limits) < 0)
         if not self.form.inverted or limits is None:
             return found
         return tuple(window.mirrored(sum(limits)) for window in found)
@@ -115,7 +116,7 @@ def open_sources(stack: Stack) -> tuple[list[Source], dict[str, UserError]]:
             continue
         if frame.path not in found:
             try:
-                found[frame.path] = _open(frame.path)
+                found[frame.path] = _open(frame)
             except UserError as error:
                 broken[frame.path] = error
                 continue
@@ -123,7 +124,8 @@ def open_sources(stack: Stack) -> tuple[list[Source], dict[str, UserError]]:
     return list(found.values()), broken
 
 
-def _open(path: str) -> Source:
+def _open(frame: Frame) -> Source:
+    path = frame.path
     try:
         header, payload = open_header(Path(path), walk(Path(path)))
         reason = complaint(Path(path), header, payload)
@@ -133,6 +135,10 @@ def _open(path: str) -> Source:
             "Copy it again from its source, and open the study anew.",
             type(error).__name__,
         ) from error
+    if text(header, "SOPInstanceUID") != frame.instance_uid:
+        raise UserError(
+            "A DICOM file of the series is another image than when the study was opened.", "Open the study anew."
+        )
     if reason:
         raise UserError(f"A DICOM file of the series cannot be used. {reason}", "Copy it again from its source.")
     return Source(path, header, PixelForm.of(header), payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,10 @@ from saliency_viewer.readers.dicom.dimensions import SAME_PLACE, along, places
 from saliency_viewer.readers.dicom.frames import Frame
 from saliency_viewer.readers.dicom.header import side_directions, text
 from saliency_viewer.spatial import Geometry
+from saliency_viewer.spatial.regular import WIDEST_BRIDGED
 
 _REGULAR = 0.01  # part of the gap by which gaps may differ
+_DRIFT = 0.1  # part of the gap by which a plane may lie beside the place of even gaps
 _SHIFT = 0.5  # mm sideways that a plane may lie off, at most half a pixel
 _TILT = 0.2  # degrees between the stack's axis and the slices' normal
 _MOST_FILLED = 4  # a regular grid may have that many times more slices than were stored
@@ -72,6 +75,9 @@ def _geometry(
     frames: list[Frame], positions: NDArray[np.float64], dataset: Any, shape: tuple[int, int, int]
 ) -> Geometry:
     spacing, calibration = pixel_spacing(dataset)
+    own = frames[0].spacing
+    if len(own) == 2 and min(own) > 0 and calibration != "none":
+        spacing = own[0], own[1]
     orientation = np.array(frames[0].orientation)
     right, down = _unit(orientation[:3]), _unit(orientation[3:])
     normal = np.cross(right, down)
@@ -95,7 +101,10 @@ def _depth(dataset: Any, spacing: tuple[float, float]) -> float:
 def _evenness(gaps: NDArray[np.float64]) -> tuple[float, bool, tuple[str, ...]]:
     """The distance of a regular grid's slices, whether the stored ones have it, and words when they do not."""
     step = float(np.median(gaps))
-    if len(gaps) == 1 or np.abs(gaps - gaps.mean()).max() <= max(_REGULAR * step, 2 * SAME_PLACE):
+    even = np.abs(gaps - gaps.mean()).max() <= max(_REGULAR * step, 2 * SAME_PLACE)
+    # Small differences that all go one way add up.
+    drift = np.abs(np.cumsum(gaps - gaps.mean())).max()
+    if len(gaps) == 1 or (even and drift <= _DRIFT * step):
         return float(gaps.mean()), True, ()
     if not _whole_multiples(gaps, step) and _whole_multiples(gaps, float(gaps.min())):
         step = float(gaps.min())  # with few slices the median lies between one gap and a double one
@@ -103,15 +112,23 @@ def _evenness(gaps: NDArray[np.float64]) -> tuple[float, bool, tuple[str, ...]]:
     if whole:
         step = float((gaps / np.rint(gaps / step)).mean())
     count, total = len(gaps) + 1, round(gaps.sum() / step) + 1
+    empty = _EMPTY if gaps.max() > WIDEST_BRIDGED * step else ""
     if total > _MOST_FILLED * count:
         step = float(gaps.sum()) / (_MOST_FILLED * count - 1)
     elif whole:
-        return step, False, (f"missing slice: {total - count} of {total} are absent; {_FILLED}",)
-    return step, False, (f"irregular spacing: gaps from {gaps.min():.3g} to {gaps.max():.3g} mm; {_EVENED}",)
+        return step, False, (f"missing slice: {total - count} of {total} are absent; {_FILLED}{empty}",)
+    return step, False, (f"irregular spacing: gaps from {gaps.min():.3g} to {gaps.max():.3g} mm; {_EVENED}{empty}",)
 
 
+_EMPTY = " Gaps of more than three slices are left empty."
 _FILLED = "they are interpolated from their neighbours on the true grid."
 _EVENED = "on the true grid slices are interpolated at even distances."
+
+
+def natural(path: str) -> list[tuple[int, str]]:
+    """A sorting key of names in which 2 stands before 10."""
+    parts = re.split(r"(\d+)", path)
+    return [(int(part), "") if part.isdigit() and part.isascii() else (-1, part) for part in parts]
 
 
 def _whole_multiples(gaps: NDArray[np.float64], step: float) -> bool:
@@ -143,7 +160,7 @@ def _tilt(geometry: Geometry) -> tuple[str, ...]:
 
 def _unlocated(frames: list[Frame], dataset: Any, rows: int, columns: int) -> Stack:
     """Radiographs, cines and other pictures without a place in the patient: in the order of their numbers."""
-    ordered = sorted(frames, key=lambda frame: (frame.instance, frame.path, frame.index))
+    ordered = sorted(frames, key=lambda frame: (frame.instance, natural(frame.path), frame.index))
     spacing, calibration = pixel_spacing(dataset)
     sides = side_directions(dataset)
     right, down = sides if sides is not None else ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
@@ -154,7 +171,8 @@ def _unlocated(frames: list[Frame], dataset: Any, rows: int, columns: int) -> St
     affine[:3, 0] = np.cross(right, down) * (1.0 if several else _depth(dataset, spacing))
     warnings: tuple[str, ...] = ()
     if len({frame.path for frame in ordered}) > 1:  # frames of one file follow each other by themselves
-        warnings = ("The files do not say where each picture lies; they are in the order of their numbers.",)
+        by = "numbers" if len({frame.instance for frame in ordered}) > 1 else "names"
+        warnings = (f"The files do not say where each picture lies; they are in the order of their {by}.",)
     geometry = Geometry(
         (len(ordered), rows, columns),
         affine,

@@ -21,7 +21,7 @@ class Target:
 
     def __init__(self, shape: tuple[int, int, int], forms: list[PixelForm], scales: list[Scale], floats: bool) -> None:
         self._shifted = any(scale != Scale() for scale in scales)
-        if floats or not all(scale.whole for scale in scales):
+        if floats or not all(scale.whole for scale in scales) or (self._shifted and _beyond(forms, scales)):
             dtype: Any = np.float32
         elif self._shifted:
             dtype = np.int16
@@ -55,6 +55,12 @@ class Target:
         if values.dtype.kind == "f" and self.array.dtype.kind != "f":  # of a deflated file nobody knew it before
             self.array = self.array.astype(np.float32)
         self.array[place] = values
+
+
+def _beyond(forms: list[PixelForm], scales: list[Scale]) -> bool:
+    """Whether shifted values may not fit into 32 bits."""
+    ends = [scale.of(end) for form in set(forms) for end in form.limits for scale in set(scales)]
+    return min(ends) < -(2**31) or max(ends) >= 2**31
 
 
 def _fits(stored: NDArray[Any], form: PixelForm, shift: int) -> bool:

@@ -8,20 +8,23 @@ import numpy as np
 
 from saliency_viewer.domain.display import VoiFunction, Window
 from saliency_viewer.readers.dicom.forms import lut_entries, macro
-from saliency_viewer.readers.dicom.header import items, numbers, text
+from saliency_viewer.readers.dicom.header import BIG_ENDIAN, items, numbers, text, transfer_syntax
 
 _NARROWEST = 1e-6
 _FARTHEST = 1e9
 _FUNCTIONS: dict[str, VoiFunction] = {"LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
 
 
-def windows_of(dataset: Any, frame: int, signed: bool) -> tuple[Window, ...]:
-    """Windows, then tables, of one frame; a table stands first when there is no window."""
+def windows_of(dataset: Any, frame: int, below_zero: bool) -> tuple[Window, ...]:
+    """Windows, then tables, of one frame; a table stands first when there is no window.
+
+    ``below_zero`` says whether modality values can be negative, since a table's first value is written without a sign.
+    """
     for source in (macro(dataset, frame, "FrameVOILUTSequence"), dataset):
         found = _windows(source)
         if found:
             break
-    return (*found, *_tables(dataset, signed))
+    return (*found, *_tables(dataset, below_zero))
 
 
 def _windows(source: Any) -> tuple[Window, ...]:
@@ -37,10 +40,10 @@ def _windows(source: Any) -> tuple[Window, ...]:
     return tuple(found)
 
 
-def _tables(dataset: Any, signed: bool) -> tuple[Window, ...]:
+def _tables(dataset: Any, below_zero: bool) -> tuple[Window, ...]:
     found = []
     for item in items(dataset, "VOILUTSequence"):
-        read = lut_entries(item, signed)
+        read = lut_entries(item, below_zero, transfer_syntax(dataset) == BIG_ENDIAN)
         if read is None:
             continue
         first, entries, bits = read

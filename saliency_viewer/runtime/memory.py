@@ -1,0 +1,30 @@
+"""Whether something fits into memory, asked before it is taken."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from saliency_viewer.errors import UserError
+
+_PART = 0.9  # of what is free; the rest is for everything else that runs
+
+
+def require_memory(needed: int) -> None:
+    """Raise :class:`UserError` when ``needed`` bytes are more than the machine says it has free."""
+    free = free_bytes()
+    if free is not None and needed > _PART * free:
+        raise UserError(
+            f"The image needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free.",
+            "Close other programs, or open it on a machine with more memory.",
+        )
+
+
+def free_bytes() -> int | None:
+    """Bytes that can be taken without swapping; None where the system does not say."""
+    if not sys.platform.startswith("linux"):
+        return None
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
