@@ -228,3 +228,65 @@ def test_the_same_file_twice_is_one_slice(make: Any, tmp_path: Path) -> None:
     series = open_study(tmp_path / "s").series
     assert [one.slices for one in series] == [3]
     assert any(words.startswith("duplicate slice: 3 files are copies") for words in series[0].warnings)
+
+
+def test_parts_of_one_cine_follow_each_other(make: Any, tmp_path: Path) -> None:
+    for part in (1, 0):
+        planes = np.stack([_plane(10 * part + k) for k in range(3)])
+        make(
+            f"s/{part}.dcm",
+            planes,
+            Modality="XA",
+            NumberOfFrames=3,
+            ConcatenationUID="1.2.9",
+            ConcatenationFrameOffsetNumber=3 * part,
+            RescaleIntercept=0,
+            **_NOWHERE,
+        )
+    (series,) = open_study(tmp_path / "s").series
+    assert series.load().array[:, 0, 0].tolist() == [0, 1, 2, 10, 11, 12]
+
+
+def test_captures_and_turned_pictures_of_a_ct_hold_no_hounsfield_units(make: Any) -> None:
+    assert open_study(make("a.dcm", _plane(), RescaleIntercept=None, RescaleSlope=None)).series[0].load().units == ""
+    assert open_study(make("b.dcm", _plane(), PhotometricInterpretation="MONOCHROME1")).series[0].load().units == ""
+
+
+def test_spacing_written_otherwise_does_not_split_a_series(stack: Any) -> None:
+    folder = stack([0, 2, 4, 6], PixelSpacing=lambda k: [["0.70", "0.50"], ["0.7", "0.5"], [0.70000001, 0.5]][k % 3])
+    assert [one.slices for one in open_study(folder).series] == [4]
+
+
+def test_slices_without_their_series_uid_stay_together(stack: Any) -> None:
+    assert [one.slices for one in open_study(stack([0, 2, 4], SeriesInstanceUID=lambda _: None)).series] == [3]
+
+
+def test_pictures_without_numbers_are_in_the_order_of_their_names(make: Any, tmp_path: Path) -> None:
+    for k in range(12):
+        make(f"s/IM{k + 1}", _plane(k), Modality="OT", InstanceNumber=None, RescaleIntercept=0, **_NOWHERE)
+    series = open_study(tmp_path / "s").series[0]
+    assert series.load().array[:, 0, 0].tolist() == list(range(12))
+    assert any("order of their names" in words for words in series.warnings)
+
+
+def test_an_offset_vector_that_does_not_start_at_zero_holds_places(make: Any) -> None:
+    planes = np.stack([_plane(k) for k in range(3)])
+    path = make(
+        "a.dcm",
+        planes,
+        Modality="RTDOSE",
+        NumberOfFrames=3,
+        GridFrameOffsetVector=[10, 12, 14],
+        ImagePositionPatient=[0, 0, 10],
+        ImageOrientationPatient=[1, 0, 0, 0, -1, 0],  # the normal points down
+        RescaleIntercept=0,
+    )
+    volume = open_study(path).series[0].load()
+    for k in range(3):
+        index = volume.geometry.to_index([0, 0, 10 + 2 * k])
+        assert volume.array[round(index[0]), 0, 0] == k
+
+
+def test_a_volume_of_projections_lies_in_the_patient(make: Any) -> None:
+    volume = open_study(make("a.dcm", _plane(), Modality="XA")).series[0].load()
+    assert volume.geometry.calibration == "patient"

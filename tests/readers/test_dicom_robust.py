@@ -166,3 +166,76 @@ def test_no_process_for_decoding_is_a_user_error(make: Any, monkeypatch: pytest.
     series = open_study(path).series[0]
     with pytest.raises(UserError, match="no further process"):
         series.load()
+
+
+_RLE = "1.2.840.10008.1.2.5"
+
+
+def test_another_file_under_the_same_name_is_never_shown_from_memory(make: Any, tmp_path: Path) -> None:
+    for value in (111, 222):
+        path = make("a.dcm", np.full((8, 8), value), compress=_RLE, RescaleIntercept=0)
+        assert open_study(path).series[0].load().array.max() == value
+
+
+def test_a_file_that_became_another_image_is_left_out_with_a_word(stack: Any, make: Any) -> None:
+    folder = stack([0, 2, 4, 6])
+    series = open_study(folder).series[0]
+    paths = sorted(folder.iterdir(), key=lambda p: float(pydicom.dcmread(p).ImagePositionPatient[2]))
+    other = make("other.dcm", np.full((6, 8), 4000), ImagePositionPatient=[0, 0, 500])
+    paths[1].write_bytes(other.read_bytes())
+    volume = series.load()
+    assert any("unreadable slice: 1" in words for words in volume.warnings)
+    np.testing.assert_allclose(volume.array[:, 0, 0], [0, 10, 20, 30])
+
+
+def test_files_that_are_gone_are_a_user_error(stack: Any) -> None:
+    folder = stack([0, 2, 4])
+    series = open_study(folder).series[0]
+    for path in folder.iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="gone"):
+        series.load()
+
+
+def test_more_memory_than_there_is_is_a_user_error(stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = open_study(stack([0, 2, 4])).series[0]
+    monkeypatch.setattr("saliency_viewer.runtime.memory.free_bytes", lambda: 100)
+    with pytest.raises(UserError, match="GiB of memory"):
+        series.load()
+
+
+@pytest.mark.parametrize("kept", [0, 600])
+def test_a_copy_that_became_zeros_is_refused_without_walking_through_it(make: Any, kept: int) -> None:
+    from saliency_viewer.readers.dicom.walk import DamagedError, walk
+
+    path = make("a.dcm", np.zeros((64, 64)))
+    path.write_bytes(path.read_bytes()[:kept] + bytes(3_000_000))
+    with pytest.raises(UserError, match="damaged"):
+        open_study(path)
+    if kept:
+        with pytest.raises(DamagedError):
+            walk(path)
+
+
+def test_a_sequence_of_unknown_kind_still_counts(make: Any) -> None:
+    path = make("a.dcm", np.arange(4).reshape(2, 2), RescaleSlope=None, RescaleIntercept=None)
+    # One item with descriptor and data of a modality table, implicit as unknown values are.
+    inner = b"\x28\x00\x02\x30\x06\x00\x00\x00" + np.array([4, 0, 16], "<u2").tobytes()
+    inner += b"\x28\x00\x06\x30\x08\x00\x00\x00" + np.array([9, 8, 7, 6], "<u2").tobytes()
+    item = b"\xfe\xff\x00\xe0" + len(inner).to_bytes(4, "little") + inner
+    element = b"\x28\x00\x00\x30UN\0\0" + len(item).to_bytes(4, "little") + item
+    raw = path.read_bytes()
+    place = raw.index(b"\xe0\x7f\x10\x00")
+    path.write_bytes(raw[:place] + element + raw[place:])
+    assert open_study(path).series[0].load().array[0].tolist() == [[9, 8], [7, 6]]
+
+
+def test_five_thousand_compressed_frames_open(make: Any) -> None:
+    frames = np.zeros((5000, 8, 8))
+    frames[:, 0, 0] = np.arange(5000) % 4096
+    path = make("a.dcm", frames, compress=_RLE, NumberOfFrames=5000, RescaleIntercept=0, Modality="XA")
+    dataset = pydicom.dcmread(path)
+    del dataset.ImagePositionPatient
+    dataset.save_as(path)
+    volume = open_study(path).series[0].load()
+    np.testing.assert_array_equal(volume.array[:, 0, 0], np.arange(5000) % 4096)

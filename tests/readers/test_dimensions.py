@@ -137,3 +137,84 @@ def test_frames_of_an_enhanced_file_are_split_by_their_time(make: Any) -> None:
     del dataset.ImagePositionPatient, dataset.ImageOrientationPatient
     dataset.save_as(path)
     assert _stacks(path) == {"time 1": [0, 1], "time 2": [10, 11]}
+
+
+def test_images_at_one_single_place_are_all_kept(write: Any) -> None:
+    folder = write(
+        [(10 * e + t, 0, {"EchoTime": 5 + e, "TemporalPositionIdentifier": t}) for e in range(2) for t in range(3)]
+    )
+    assert sorted(found[0] for found in _stacks(folder).values()) == [0, 1, 2, 10, 11, 12]
+
+
+def test_images_that_differ_in_nothing_but_their_numbers_are_all_kept(write: Any) -> None:
+    assert sorted(found[0] for found in _stacks(write([(k, 0, {}) for k in range(7)])).values()) == list(range(7))
+
+
+def test_two_phases_a_hair_beside_each_other_are_not_one_volume(write: Any) -> None:
+    folder = write(
+        [(100 * t + z, z + 0.05 * t, {"TemporalPositionIdentifier": t + 1}) for t in range(2) for z in range(5)]
+    )
+    assert _stacks(folder) == {"time 1": [0, 1, 2, 3, 4], "time 2": [100, 101, 102, 103, 104]}
+
+
+def test_a_missing_plane_leaves_the_other_times_in_their_stacks(write: Any) -> None:
+    planes = [(100 * t + z, z, {"TriggerTime": 30 * t + z}) for t in range(3) for z in range(4)]
+    folder = write([plane for plane in planes if plane[0] != 2])  # time 0 lacks its third slice
+    found = list(_stacks(folder).values())
+    np.testing.assert_allclose(found[0], [0, 1, 2, 3])  # filled from its neighbours
+    assert found[1:] == [[100, 101, 102, 103], [200, 201, 202, 203]]
+
+
+def test_where_nothing_says_which_stack_lacks_a_plane_all_say_so(write: Any) -> None:
+    planes = [(100 * t + z, z, {"InstanceNumber": 1}) for t in range(2) for z in range(4)]
+    series = open_study(write(planes[:-1])).series
+    assert len(series) == 2
+    assert all("do not say which stack" in " ".join(one.warnings) for one in series)
+
+
+def test_slices_turned_by_half_a_degree_are_not_one_stack(write: Any) -> None:
+    turn = np.deg2rad(0.7)
+    turned = [round(float(np.cos(turn)), 6), round(float(np.sin(turn)), 6), 0, round(float(-np.sin(turn)), 6)]
+    turned += [round(float(np.cos(turn)), 6), 0]
+    folder = write([(z, z, {"ImageOrientationPatient": turned if z % 2 else [1, 0, 0, 0, 1, 0]}) for z in range(6)])
+    assert [one.slices for one in open_study(folder).series] == [3, 3]
+
+
+def _enhanced(make: Any, frames: list[tuple[int, float, str, float]]) -> Path:
+    """Frames of (value, place, stack, pixel size)."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    planes = np.stack([np.full((4, 5), value) for value, *_ in frames])
+    path = make("e.dcm", planes, NumberOfFrames=len(frames), RescaleIntercept=0)
+    dataset = pydicom.dcmread(path)
+    groups = []
+    for _, place, stack, size in frames:
+        group, position, content, measures, turn = (Dataset() for _ in range(5))
+        position.ImagePositionPatient, content.StackID = [0, 0, place], stack
+        measures.PixelSpacing, turn.ImageOrientationPatient = [size, size], [1, 0, 0, 0, 1, 0]
+        group.PlanePositionSequence, group.FrameContentSequence = Sequence([position]), Sequence([content])
+        group.PixelMeasuresSequence, group.PlaneOrientationSequence = Sequence([measures]), Sequence([turn])
+        groups.append(group)
+    dataset.PerFrameFunctionalGroupsSequence = Sequence(groups)
+    del dataset.ImagePositionPatient, dataset.ImageOrientationPatient, dataset.PixelSpacing
+    dataset.save_as(path)
+    return Path(path)
+
+
+def test_two_stacks_far_apart_are_two_and_nothing_is_made_up_between_them(make: Any) -> None:
+    left, right = [(z, float(z), "1", 1.0) for z in range(4)], [(50 + z, 130.0 + z, "2", 1.0) for z in range(4)]
+    assert list(_stacks(_enhanced(make, left + right)).values()) == [[0, 1, 2, 3], [50, 51, 52, 53]]
+
+
+def test_frames_of_different_pixel_size_are_not_one_stack(make: Any) -> None:
+    series = open_study(_enhanced(make, [(z, float(z), "1", 1.0 if z < 3 else 0.5) for z in range(6)])).series
+    assert [one.spacing_mm[1] if one.spacing_mm else None for one in series] == [1.0, 0.5]
+
+
+def test_a_wide_gap_is_left_empty(write: Any) -> None:
+    volume = open_study(write([(100 + z, z, {}) for z in (0, 1, 2, 12, 13, 14)])).series[0].load()
+    assert "left empty" in " ".join(volume.warnings)
+    assert volume.array[:3, 0, 0].tolist() == [100, 101, 102]
+    assert volume.array[-3:, 0, 0].tolist() == [112, 113, 114]
+    assert (volume.array[3:12] == 100).all()  # the image's lowest value

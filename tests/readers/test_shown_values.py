@@ -199,3 +199,64 @@ def test_colours_of_more_bits_take_the_whole_range(make: Any, bits: int) -> None
     volume = _load(path)
     assert volume.colour is not None
     np.testing.assert_array_equal(volume.colour[0], np.rint(colours * (255 / (2**bits - 1))))
+
+
+def test_a_voi_table_may_start_below_zero_though_its_header_has_no_sign(make: Any, tmp_path: Path) -> None:
+    path = make("a.dcm", _noise())  # modality values from -1024 on
+    dataset = pydicom.dcmread(path)
+    dataset.VOILUTSequence = Sequence([_table(65536 - 1024, np.arange(4096) * 16)])
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    dataset.save_as(tmp_path / "b.dcm", implicit_vr=True, enforce_file_format=True)
+    volume = _load(tmp_path / "b.dcm")
+    expected = _noise() * 16 / 65535 * 255
+    assert np.abs(to_grey(volume.array[0], volume.default_window()) - expected).max() <= 0.5 + 1e-9
+
+
+def test_an_overlay_may_lie_below_the_stored_bits(make: Any) -> None:
+    mask = np.random.default_rng(1).random((16, 24)) > 0.5
+    path = make("a.dcm", (_noise() << 4) | mask, BitsStored=12, HighBit=15)
+    dataset = pydicom.dcmread(path)
+    for element, value in ((0x0010, 16), (0x0011, 24), (0x0100, 16), (0x0102, 0)):
+        dataset.add_new(0x60000000 | element, "US", value)
+    dataset.save_as(path)
+    volume = _load(path)
+    np.testing.assert_array_equal(volume.array[0], _noise() - 1024)
+    assert volume.overlays is not None
+    np.testing.assert_array_equal(volume.overlays[0], mask)
+
+
+def test_colours_stay_colours_on_the_regular_grid(make: Any, tmp_path: Path) -> None:
+    for k, z in enumerate((0.0, 2.0, 4.7, 6.0)):
+        path = make(f"s/{k}.dcm", _noise(), ImagePositionPatient=[0, 0, z], RescaleSlope=None, RescaleIntercept=None)
+        dataset = pydicom.dcmread(path)
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = 3, "RGB", 0
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit = 7
+        dataset.PixelData = np.full((16, 24, 3), [40 * k, 0, 200]).astype(np.uint8).tobytes()
+        dataset.save_as(path)
+    volume = open_study(tmp_path / "s").series[0].load()
+    assert volume.colour is not None
+    assert volume.colour[0, 3, 3].tolist() == [0, 0, 200]
+    assert volume.colour[-1, 3, 3].tolist() == [120, 0, 200]
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_planes_of_colours_are_put_together(make: Any, planar: int) -> None:
+    colours = np.random.default_rng(2).integers(0, 256, (16, 24, 3)).astype(np.uint8)
+    path = make("a.dcm", _noise(), BitsStored=8, HighBit=7, RescaleSlope=None, RescaleIntercept=None)
+    dataset = pydicom.dcmread(path)
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = 3, "RGB", planar
+    dataset.BitsAllocated = 8
+    dataset.PixelData = (np.moveaxis(colours, -1, 0) if planar else colours).tobytes()
+    dataset.save_as(path)
+    np.testing.assert_array_equal(_load(path).colour[0], colours)  # type: ignore[index]
+
+
+def test_the_window_of_a_large_volume_is_that_of_all_its_columns() -> None:
+    from saliency_viewer.spatial import Geometry
+
+    array = np.zeros((977, 32, 512), dtype=np.int16)
+    array[..., 1:] = np.arange(1, 512)
+    # 16 million voxels: every 32nd is looked at, and 32 divides the columns.
+    window = Volume(array, Geometry.from_spacing(array.shape)).default_window()
+    assert window.width > 400
