@@ -22,6 +22,7 @@ from saliency_viewer.readers.dicom.quiet import quietly
 
 _DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 _JPEG_8_BIT = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55))
+_CLOSING_MARK = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _KEEPS_NAMES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -39,6 +40,9 @@ class Pictures:
 
         with quietly():
             dataset = pydicom.dcmread(path, force=True)
+            if not any(keyword in dataset for keyword in _KEEPS_NAMES):
+                # Some writers leave the closing mark of compressed pixels out; pydicom leaves out the pixels then.
+                dataset = pydicom.dcmread(io.BytesIO(path.read_bytes() + _CLOSING_MARK), force=True)
             if not any(keyword in dataset for keyword in _KEEPS_NAMES):
                 raise UserError("The DICOM file holds no pixels.", "Copy it again from its source.")
             drop_endless_sign(dataset)
