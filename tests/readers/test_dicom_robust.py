@@ -112,6 +112,14 @@ def test_floating_pixels_stay_floating_numbers(make: Any) -> None:
     assert volume.value_range is None
 
 
+def test_compressed_pixels_without_a_closing_mark_are_read(make: Any) -> None:
+    path = make("a.dcm", _noise(), compress=_RLE)
+    raw = path.read_bytes()
+    assert raw.endswith(b"\xfe\xff\xdd\xe0\0\0\0\0")
+    path.write_bytes(raw[:-8])
+    np.testing.assert_array_equal(open_study(path).series[0].load().array[0], _noise() - 1024)
+
+
 def test_a_colour_table_without_one_of_its_colours_is_refused(make: Any) -> None:
     changes: dict[str, Any] = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
     path = make("a.dcm", np.zeros((16, 24)), PhotometricInterpretation="PALETTE COLOR", **changes)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -100,6 +104,34 @@ def test_pictures_without_the_closing_mark_equal_their_lossless_twin(shared_data
     found = [open_study(folder / f"{name}.dcm").series[0].load().array for name in names]
     for array in found[:-1]:
         np.testing.assert_array_equal(array, found[-1])
+
+
+def test_the_page_of_edge_files_says_what_the_program_does(shared_data: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    missing = [
+        tool for tool in ("dcmconv", "dcmdjpeg", "dcmdjpls", "dcmdrle", "dcmj2pnm", "dcm2niix") if not which(tool)
+    ]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)} (dcmtk and dcm2niix)")
+    script = [sys.executable, "-W", "ignore", str(root / "benchmarks" / "edge_table.py"), "--tsv", str(shared_data)]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    rows = [line.split("\t") for line in printed.splitlines()]
+    page = (root / "docs" / "edge-files.md").read_text(encoding="utf-8").splitlines()
+    committed = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page if line.startswith("|")][2:]
+    assert [_without_numbers(row) for row in rows] == [_without_numbers(row) for row in committed]
+    for now, then in zip(rows, committed, strict=True):
+        # Other releases of the tools round otherwise, by one grey or the last digit of a float.
+        np.testing.assert_allclose(_differences(now), _differences(then), atol=1, err_msg=now[0])
+        assert max(_differences(now), default=0) <= 1, now
+
+
+def _differences(row: list[str]) -> list[float]:
+    """The numbers after colons in the columns of values and geometry."""
+    return [float(one) for cell in row[5:7] for one in re.findall(r"(?:: |pixel )([\d.e+-]+)", cell)]
+
+
+def _without_numbers(row: list[str]) -> list[str]:
+    return [*row[:5], *(re.sub(r"(: |pixel )[\d.e+-]+", r"\1", cell) for cell in row[5:7]), row[7].strip()]
 
 
 def test_dose_with_a_broken_number_of_frames_shows_all_its_planes(shared_data: Path) -> None:
