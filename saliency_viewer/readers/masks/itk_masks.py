@@ -15,6 +15,7 @@ from saliency_viewer.readers.itk import ItkReader, itk_header
 from saliency_viewer.readers.masks.claims import require_bytes, require_voxels
 from saliency_viewer.readers.masks.label_maps import MOST_VOLUMES, regions_of_values, regions_of_volumes
 from saliency_viewer.readers.masks.slicer import segments_of, slicer_regions
+from saliency_viewer.readers.text_header import unusual
 from saliency_viewer.spatial import Geometry
 
 _DETACHED = (".nhdr", ".mhd")  # the voxels lie in another file
@@ -33,12 +34,16 @@ class ItkMaskReader:
 
     def read(self, path: Path, image: Geometry) -> RegionSet:
         """The regions; named and coloured as Slicer wrote them into the header of a ``.seg.nrrd``."""
-        itk_header(path)  # refuses voxels in other folders and sizes beyond the file before ITK follows either
+        # Refuses voxels in other folders and sizes beyond the file before ITK follows either.
+        header = itk_header(path)
         reader = _information(path)
         texts = {key: _text(reader, key) for key in reader.GetMetaDataKeys()}
         _require_labels(reader, texts, path)
         layers = _layers(reader)
-        grid = _grid(reader)
+        # Not ITK's grid: where the header is silent, ITK puts axes, an origin and millimetres of its own.
+        grid = header.geometry
+        if layers[0].shape != grid.shape:
+            raise unusual("keeps its layers in an order of its own")
         segments = segments_of(texts, len(layers))
         if segments:
             return slicer_regions(layers, grid, segments)
@@ -99,22 +104,6 @@ def _layers(reader: Any) -> list[NDArray[np.generic]]:
     else:
         parts = list(values) if axes == 4 else [values]
     return [part[None] if part.ndim == 2 else part for part in parts]
-
-
-def _grid(reader: Any) -> Geometry:
-    """Of (slice, row, column); ITK's coordinates are LPS already, and only the order of axes differs."""
-    axes = min(reader.GetDimension(), 3)
-    whole = reader.GetDimension()
-    direction = np.array(reader.GetDirection()).reshape(whole, whole)[:axes, :axes]
-    affine = np.eye(4)
-    affine[:axes, :axes] = direction * np.array(reader.GetSpacing()[:axes])
-    affine[:3, :3] = affine[:3, 2::-1]
-    affine[:axes, 3] = reader.GetOrigin()[:axes]
-    x, y, z = (*map(int, reader.GetSize()[:axes]), 1)[:3]
-    try:
-        return Geometry((z, y, x), affine, "patient", oriented=axes == 3)
-    except ValueError as error:
-        raise _damaged(error) from error
 
 
 def _damaged(error: Exception) -> UserError:
