@@ -265,6 +265,22 @@ def test_a_spoilt_sform_leaves_the_qform_and_both_spoilt_the_sizes(tmp_path: Pat
     assert any("sides are unknown" in words for words in volume.warnings)
 
 
+@pytest.mark.parametrize("turn", [(1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1), (2, 1, 0)])
+def test_half_turns_are_no_tilt(tmp_path: Path, turn: tuple[int, ...], order: tuple[int, ...]) -> None:
+    """Their quaternions, rounded to float32, leave a remainder whose root would be a turn of 0.03 degrees."""
+    affine = np.diag([0.9, 0.9, 0.9, 1.0])
+    affine[:3, :3] = (affine[:3, :3] * turn)[list(order)]
+    image = nibabel.Nifti1Image(_DATA, affine)
+    image.set_sform(None, 0)
+    image.set_qform(affine, 1)
+    nibabel.save(image, tmp_path / "a.nii")
+    expected = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine @ np.eye(4)[[2, 1, 0, 3]]
+    found = _volume(tmp_path / "a.nii").geometry
+    far = np.array([255.0, 255.0, 255.0, 1.0])
+    np.testing.assert_allclose(found.affine @ far, expected @ far, atol=1e-3)
+
+
 def test_random_qforms_are_nibabels(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     for k in range(20):
