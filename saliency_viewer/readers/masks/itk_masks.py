@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.readers.itk import ItkReader, itk_header
 from saliency_viewer.readers.masks.claims import require_bytes, require_voxels
 from saliency_viewer.readers.masks.label_maps import MOST_VOLUMES, regions_of_values, regions_of_volumes
+from saliency_viewer.readers.masks.naming import of_mask
 from saliency_viewer.readers.masks.slicer import segments_of, slicer_regions
 from saliency_viewer.readers.text_header import unusual
 from saliency_viewer.spatial import Geometry
@@ -44,10 +46,15 @@ class ItkMaskReader:
         grid = header.geometry
         if layers[0].shape != grid.shape:
             raise unusual("keeps its layers in an order of its own")
-        segments = segments_of(texts, len(layers))
-        if segments:
-            return slicer_regions(layers, grid, segments)
-        return regions_of_values(layers[0], grid) if len(layers) == 1 else regions_of_volumes(layers, grid)
+        found = _regions(layers, grid, texts)
+        return replace(found, warnings=(*of_mask(header.warnings), *found.warnings))
+
+
+def _regions(layers: list[NDArray[np.generic]], grid: Geometry, texts: dict[str, str]) -> RegionSet:
+    segments = segments_of(texts, len(layers))
+    if segments:
+        return slicer_regions(layers, grid, segments)
+    return regions_of_values(layers[0], grid) if len(layers) == 1 else regions_of_volumes(layers, grid)
 
 
 def _information(path: Path) -> Any:

@@ -157,3 +157,33 @@ def test_centimetres_of_a_mask_are_read_as_such(tmp_path: Path) -> None:
     regions = load_regions(tmp_path / "a.nrrd", grid(SHAPE, (2.0, 1.0, 1.0), (-12.0, -10.0, 30.0)))
     np.testing.assert_array_equal(regions.mask(), boxes())
     assert regions.warnings == ()
+
+
+def test_what_is_unusual_about_a_masks_place_is_said(tmp_path: Path) -> None:
+    image, labels = grid(SHAPE), boxes()
+    moved = ras_affine(image).copy()
+    moved[0, 3] += 15.0
+    mask = nibabel.Nifti1Image(labels.transpose(2, 1, 0), ras_affine(image))
+    mask.set_sform(ras_affine(image), 1)
+    mask.set_qform(moved, 1)
+    nibabel.save(mask, tmp_path / "a.nii")
+    regions = load_regions(tmp_path / "a.nii", image)
+    np.testing.assert_array_equal(regions.mask(), labels)
+    assert regions.warnings == ("The mask file's sform and qform differ by up to 15.0 mm; the sform is used.",)
+
+
+def test_a_cut_mask_file_gives_the_volumes_that_are_there(tmp_path: Path) -> None:
+    image = grid(SHAPE)
+    volumes = np.stack([boxes() == 1, boxes() == 2, boxes() == 1], axis=-1).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(volumes.transpose(2, 1, 0, 3), ras_affine(image)), tmp_path / "a.nii")
+    content = (tmp_path / "a.nii").read_bytes()
+    (tmp_path / "a.nii").write_bytes(content[:-10])
+    regions = load_regions(tmp_path / "a.nii", image)
+    assert regions.names == ("volume 1", "volume 2")
+    assert regions.warnings == ("The mask file is cut short: 2 of its 3 volumes are there.",)
+
+
+def test_a_bare_volume_says_that_it_names_no_sides(tmp_path: Path) -> None:
+    (tmp_path / "bare.nrrd").write_bytes(_BARE["bare.nrrd"].format("spacings: 1 1 2\n").encode() + boxes().tobytes())
+    regions = load_regions(tmp_path / "bare.nrrd", grid(SHAPE))
+    assert regions.warnings[0] == "The mask file does not say which side is which."
