@@ -116,15 +116,23 @@ def read_array(stored: Stored, number: int, context: RunContext) -> NDArray[np.g
     Raises :class:`UserError` where the data ends early, is damaged or does not fit into memory.
     """
     channel = number % stored.channels
-    found = _range(stored, number, context)
-    plan = conversion(stored.dtype, stored.slope, stored.intercept, found)
+    found = None
+    if _needs_range(stored):
+        with _reading(stored, number // stored.channels) as source:
+            found = _range(stored, source, channel, context)
     with _reading(stored, number // stored.channels) as source:
-        if plan.same and stored.channels == 1:
-            return _straight(stored, source, context)
-        target = np.empty(stored.voxels, plan.target)
-        for start, piece in _pieces(stored, source, context):
-            target[start : start + len(piece)] = plan.apply(piece[:, channel])
-        return target.reshape(stored.shape)
+        return _values(stored, source, channel, found, context)
+
+
+def read_volumes(stored: Stored, context: RunContext) -> Iterator[NDArray[np.generic]]:
+    """Every volume in turn as :func:`read_array` gives its first channel; the file is unpacked once, not for each."""
+    ranges: list[tuple[int, int] | None] = [None] * stored.volumes
+    if _needs_range(stored):
+        with _reading(stored, 0, stored.volumes) as source:
+            ranges = [_range(stored, source, 0, context) for _ in ranges]
+    with _reading(stored, 0, stored.volumes) as source:
+        for found in ranges:
+            yield _values(stored, source, 0, found, context)
 
 
 def read_colour(stored: Stored, number: int, context: RunContext) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -173,8 +181,8 @@ _Source = _Plain | Inflater
 
 
 @contextmanager
-def _reading(stored: Stored, volume: int) -> Iterator[_Source]:
-    """The data from the first voxel of ``volume`` on; library and system errors become :class:`UserError`."""
+def _reading(stored: Stored, volume: int, count: int = 1) -> Iterator[_Source]:
+    """The data of ``count`` volumes from ``volume`` on; library and system errors become :class:`UserError`."""
     _regular(stored.path)
     try:
         with stored.path.open("rb") as stream:
@@ -184,7 +192,7 @@ def _reading(stored: Stored, volume: int) -> Iterator[_Source]:
             if source.skip(before) < before:
                 raise cut_short()
             yield source
-            if volume == stored.volumes - 1:
+            if volume + count == stored.volumes:
                 source.finish()
     except (UserError, Cancelled):
         raise
@@ -230,17 +238,31 @@ def _pieces(stored: Stored, source: _Source, context: RunContext) -> Iterator[tu
         yield start, piece
 
 
-def _range(stored: Stored, number: int, context: RunContext) -> tuple[int, int] | None:
-    """Smallest and largest number where the type that holds the values depends on them, else None.
+def _values(
+    stored: Stored, source: _Source, channel: int, found: tuple[int, int] | None, context: RunContext
+) -> NDArray[np.generic]:
+    """(slice, row, column) values of the volume at which ``source`` stands."""
+    plan = conversion(stored.dtype, stored.slope, stored.intercept, found)
+    if plan.same and stored.channels == 1:
+        return _straight(stored, source, context)
+    target = np.empty(stored.voxels, plan.target)
+    for start, piece in _pieces(stored, source, context):
+        target[start : start + len(piece)] = plan.apply(piece[:, channel])
+    return target.reshape(stored.shape)
 
-    The file is read twice for these: 64-bit labels are rare, and twice their memory would hurt more.
+
+def _needs_range(stored: Stored) -> bool:
+    """Whether the type that holds the values depends on them.
+
+    The file is read twice then: 64-bit labels are rare, and twice their memory would hurt more.
     """
-    if not Conversion.needs_range(stored.dtype, stored.slope, stored.intercept):
-        return None
+    return Conversion.needs_range(stored.dtype, stored.slope, stored.intercept)
+
+
+def _range(stored: Stored, source: _Source, channel: int, context: RunContext) -> tuple[int, int]:
+    """Smallest and largest number of the volume at which ``source`` stands."""
     low, high = [], []
-    with _reading(stored, number // stored.channels) as source:
-        for _, piece in _pieces(stored, source, context):
-            wanted = piece[:, number % stored.channels]
-            low.append(int(wanted.min()))
-            high.append(int(wanted.max()))
+    for _, piece in _pieces(stored, source, context):
+        low.append(int(piece[:, channel].min()))
+        high.append(int(piece[:, channel].max()))
     return min(low), max(high)

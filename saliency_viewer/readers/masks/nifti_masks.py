@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from saliency_viewer.domain import LabelTable, RegionSet
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.masks.label_maps import MOST_VOLUMES, regions_of_values, regions_of_volumes
 from saliency_viewer.readers.masks.naming import of_mask
 from saliency_viewer.readers.nifti import NiftiImage, NiftiReader, nifti_array, nifti_geometry, nifti_header
-from saliency_viewer.readers.voxels import read_array
+from saliency_viewer.readers.voxels import read_volumes
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import Geometry
 
@@ -46,16 +44,12 @@ def _regions(path: Path, header: NiftiImage, grid: Geometry) -> RegionSet:
             f"Choose a label map, or a file with at most {MOST_VOLUMES} volumes.",
         )
     if count > 1:
-        return regions_of_volumes(_volumes(header, count), grid)
+        return regions_of_volumes(read_volumes(header.stored, RunContext()), grid)
     values = nifti_array(path)
     table = _table(header)
     if table is None or values.dtype.kind not in "iu":
         return regions_of_values(values, grid)
     return table.regions(np.asarray(values), grid)
-
-
-def _volumes(header: NiftiImage, count: int) -> Iterator[NDArray[np.generic]]:
-    return (read_array(header.stored, number, RunContext()) for number in range(count))
 
 
 def _table(header: NiftiImage) -> LabelTable | None:
