@@ -21,10 +21,12 @@ from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.readers.inflate import Inflater
 from saliency_viewer.readers.values import Conversion, conversion, luminance
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.devices import free_memory
 
 MOST_BYTES = 8 * 2**30  # of one volume
 _TIGHTEST = 1032  # deflate cannot shrink further (RFC 1951: 258 bytes in two bits)
-_SUSPECT_BYTES, _SUSPECT_RATIO = 2**29, 200  # from here on so tight a packing is a bomb, not an image
+# From here on so tight a packing is a mask with little in it, or a bomb: it may not take the memory away from others.
+_SUSPECT_BYTES, _SUSPECT_RATIO = 2**29, 200
 _PIECE = 1 << 16  # voxels converted at a time
 _BLOCK = 1 << 22  # bytes read between two looks at "cancel"
 
@@ -98,8 +100,12 @@ def measured(stored: Stored) -> tuple[Stored, tuple[str, ...]]:
             "It is damaged, or must be cut into parts.",
         )
     there = _regular(stored.path).st_size - stored.start
-    if stored.packed and stored.volume_bytes > max(_SUSPECT_BYTES, there * _SUSPECT_RATIO):
-        raise UserError("The file would unpack to too much.", "Unpack it yourself, if you trust it, and open that.")
+    suspect = stored.packed and stored.volume_bytes > max(_SUSPECT_BYTES, there * _SUSPECT_RATIO)
+    if suspect and stored.volume_bytes > free_memory() // 2:
+        raise UserError(
+            "The file would unpack to more than half of the memory that is free.",
+            "Close other programs; or unpack it yourself, if you trust it, and open that.",
+        )
     room = (there * _TIGHTEST if stored.packed else there) - stored.offset
     whole = room // stored.volume_bytes
     if whole < 1:
