@@ -14,6 +14,9 @@ from saliency_viewer.spatial import Geometry
 
 # Ultrasound, angiography, fluoroscopy, endoscopy, photographs, planar nuclear medicine (PS3.3 C.7.3.1.1.1).
 
+_NARROWEST = 1e-6  # of the values' magnitude
+_SMALLEST = 1e-30  # 256 greys over less leave float32
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -79,7 +82,7 @@ class Volume:
 
     @cached_property
     def auto_window(self) -> Window:
-        """The 0.5 to 99.5 percentile range of the finite values, padding left out."""
+        """The 0.5 to 99.5 percentile range of the finite values, padding left out; narrow for a constant."""
         # A strided sample is enough for a percentile and keeps a 400-slice CT instant.
         step = max(1, self.array.size // 500_000)
         while math.gcd(step, self.array.shape[1] * self.array.shape[2]) > 1:
@@ -90,4 +93,6 @@ class Volume:
             imaged = sample[(sample < self.padding[0]) | (sample > self.padding[1])]
             sample = imaged if imaged.size else sample
         low, high = np.percentile(sample, [0.5, 99.5]) if sample.size else (0.0, 1.0)
-        return Window(float(low + high) / 2, max(float(high - low), 1e-6))
+        # Narrower than this part of the values is rounding; values themselves may be as small as they like.
+        least = max(abs(float(low)), abs(float(high))) * _NARROWEST or _NARROWEST
+        return Window(float(low + high) / 2, max(float(high - low), least, _SMALLEST))

@@ -22,6 +22,7 @@ _IMAGES: tuple[Reader, ...] = (*_VOLUMES, RasterReader())
 _DEEPEST = 16
 _MOST_ENTRIES = 200_000
 _MOST_IMAGES = 5_000  # files of other formats than DICOM, each a line of the list
+_PART = "Open a part of the folder."
 
 
 class FolderReader:
@@ -40,10 +41,12 @@ class FolderReader:
         when nothing can be read.
         """
         dicom, trouble = _dicom(path, context.part(0.0, 0.7), found)
-        files = list(_images(path, _VOLUMES if dicom else _IMAGES, context))
+        limits: list[str] = []
+        files = list(_images(path, _VOLUMES if dicom else _IMAGES, context, limits.append))
         if dicom is None and not files:
-            raise trouble or _empty()
+            raise trouble or _empty(limits)
         others, unreadable = _opened(path, files, dicom, context.part(0.7, 1.0))
+        unreadable += [Unreadable(".", words) for words in limits]
         if trouble is not None:
             unreadable.insert(0, Unreadable(".", trouble.message))
         if dicom is not None:
@@ -54,13 +57,13 @@ class FolderReader:
         return Study(str(path), tuple(others), unreadable=tuple(unreadable))
 
 
-def files_below(folder: Path, context: RunContext) -> Iterator[Path]:
+def files_below(folder: Path, context: RunContext, limited: Callable[[str], None]) -> Iterator[Path]:
     """Ordinary files below ``folder`` in the order of their names, folders after the files beside them.
 
     Links to folders are not followed, so loops cannot happen; hidden files, and folders that may not be entered,
-    are left out. Depth and number are bounded.
+    are left out. Depth and number are bounded; ``limited`` hears of it, once each, when a bound leaves something out.
     """
-    left = _MOST_ENTRIES
+    left, too_deep = _MOST_ENTRIES, False
     waiting = [(folder, 0)]
     while waiting:
         place, depth = waiting.pop()
@@ -73,9 +76,13 @@ def files_below(folder: Path, context: RunContext) -> Iterator[Path]:
         below = [Path(one.path) for one in found if one.is_dir(follow_symlinks=False) and one.name != "__MACOSX"]
         if depth < _DEEPEST:
             waiting += [(one, depth + 1) for one in reversed(below)]
+        elif below and not too_deep:
+            too_deep = True
+            limited(f"Folders more than {_DEEPEST} deep are not looked at. Open one of them by itself.")
         for one in found:
             left -= 1
             if left < 0:
+                limited(f"The folder holds more than {_MOST_ENTRIES} files; the others are not looked at. {_PART}")
                 return
             if _ordinary(one):
                 yield Path(one.path)
@@ -101,15 +108,18 @@ def _dicom(
         return None, error
 
 
-def _images(path: Path, readers: tuple[Reader, ...], context: RunContext) -> Iterator[tuple[Path, Reader]]:
-    """Files that one of ``readers`` takes, by name."""
+def _images(
+    path: Path, readers: tuple[Reader, ...], context: RunContext, limited: Callable[[str], None]
+) -> Iterator[tuple[Path, Reader]]:
+    """Files that one of ``readers`` takes, by name; ``limited`` hears when there are too many."""
     count = 0
-    for item in files_below(path, context):
+    for item in files_below(path, context, limited):
         reader = next((one for one in readers if one.accepts(item)), None)
         if reader is None or item.name.lower().endswith(DATA_ENDINGS):
             continue
         count += 1
         if count > _MOST_IMAGES:
+            limited(f"The folder holds more than {_MOST_IMAGES} images; the others are not listed. {_PART}")
             return
         yield item, reader
 
@@ -138,7 +148,9 @@ def _opened(
     return series, unreadable
 
 
-def _empty() -> UserError:
+def _empty(limits: list[str]) -> UserError:
+    if limits:
+        return UserError(f"No image was found in the folder. {limits[0]}", "Choose the folder with the images.")
     return UserError("The folder holds no image.", "Choose a folder with DICOM, NIfTI or raster images.")
 
 

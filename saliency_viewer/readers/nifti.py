@@ -65,7 +65,7 @@ class NiftiImage:
 
 def nifti_header(path: Path) -> NiftiImage:
     """The opened image, pixels unread; raises :class:`UserError` when it is no volume."""
-    header_path, voxel_path = _pair(path)
+    header_path, voxel_path = nifti_pair(path)
     header = read_header(header_path)
     if not header.single and voxel_path == header_path:
         raise _missing("file with the voxels (.img)")
@@ -91,8 +91,11 @@ def nifti_array(path: Path) -> NDArray[np.generic]:
     return read_array(stored, 0, RunContext())
 
 
-def _pair(path: Path) -> tuple[Path, Path]:
-    """(header, voxels) of a pair when given either; twice the same for a single file."""
+def nifti_pair(path: Path) -> tuple[Path, Path]:
+    """(header, voxels) of a pair when given either; twice the same for a single file.
+
+    Raises :class:`UserError` when voxels have no header beside them.
+    """
     for voxels, header in _PAIRS.items():
         if path.name.lower().endswith(voxels):
             found = _sibling(path, voxels, header)

@@ -15,6 +15,7 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REVERSE = np.eye(4)[[2, 1, 0, 3]]
 _UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}  # 2 is mm; 0 says nothing and means mm
 _SMALLEST, _LARGEST = 1e-4, 1e3  # mm; a voxel outside these is a slip of the header
+_HALF_TURN = 1e-7  # as in nifti1_io.c: so little is rounding of a half turn in float32, and its root would be a tilt
 _FARTHEST = 1e6  # mm from the origin
 
 Affine = NDArray[np.float64]
@@ -61,7 +62,7 @@ def _quaternion_affine(header: NiftiHeader) -> Affine:
         if not length <= 1.0 + 1e-5:  # rounding in float32 may go a little beyond 1
             return np.full((4, 4), np.nan)
         a = np.sqrt(max(0.0, 1.0 - length))
-        if a == 0.0 or length > 1.0:
+        if 1.0 - length < _HALF_TURN:
             b, c, d = np.array([b, c, d]) / np.sqrt(length)
             a = 0.0
         rotation = [

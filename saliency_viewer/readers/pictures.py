@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.errors import Cancelled, UserError
+from saliency_viewer.readers.tiff_orders import expect_native, teach_orders
 
 MOST_PIXELS = 400_000_000  # of one page; more is a mistake or an attack, not a radiograph
 MOST_PAGES = 4096
@@ -81,6 +82,7 @@ def copied(picture: Any, page: Page) -> NDArray[np.generic]:
     """
     if page.number or picture.format == "TIFF":
         picture.seek(page.number)
+    expect_native(picture)
     picture.load()
     # Of TIFF files Pillow has turned the pixels by now, and taken the tag away.
     turn = _turn(picture)
@@ -212,7 +214,7 @@ def _plugin(head: bytes) -> Any:
     from PIL import BmpImagePlugin, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        _teach_tiff(TiffImagePlugin.OPEN_INFO)
+        teach_orders(TiffImagePlugin.OPEN_INFO)
         return TiffImagePlugin.TiffImageFile
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WebPImagePlugin.WebPImageFile
@@ -229,12 +231,6 @@ def _plugin(head: bytes) -> Any:
     if found is None:
         raise UserError("The picture is damaged or of another format than its name says.", "Save it again as PNG.")
     return found
-
-
-def _teach_tiff(table: Any) -> None:
-    """Kinds of grey that Pillow knows in one byte order only."""
-    table.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
-    table.setdefault((b"MM", 1, (1,), 1, (32,), ()), ("I", "I;32B"))
 
 
 def _reason(error: Exception) -> UserError:

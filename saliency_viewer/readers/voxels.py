@@ -21,10 +21,12 @@ from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.readers.inflate import Inflater
 from saliency_viewer.readers.values import Conversion, conversion, luminance
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.devices import free_memory
 
 MOST_BYTES = 8 * 2**30  # of one volume
 _TIGHTEST = 1032  # deflate cannot shrink further (RFC 1951: 258 bytes in two bits)
-_SUSPECT_BYTES, _SUSPECT_RATIO = 2**29, 200  # from here on so tight a packing is a bomb, not an image
+# From here on so tight a packing is a mask with little in it, or a bomb: it may not take the memory away from others.
+_SUSPECT_BYTES, _SUSPECT_RATIO = 2**29, 200
 _PIECE = 1 << 16  # voxels converted at a time
 _BLOCK = 1 << 22  # bytes read between two looks at "cancel"
 
@@ -98,8 +100,12 @@ def measured(stored: Stored) -> tuple[Stored, tuple[str, ...]]:
             "It is damaged, or must be cut into parts.",
         )
     there = _regular(stored.path).st_size - stored.start
-    if stored.packed and stored.volume_bytes > max(_SUSPECT_BYTES, there * _SUSPECT_RATIO):
-        raise UserError("The file would unpack to too much.", "Unpack it yourself, if you trust it, and open that.")
+    suspect = stored.packed and stored.volume_bytes > max(_SUSPECT_BYTES, there * _SUSPECT_RATIO)
+    if suspect and stored.volume_bytes > free_memory() // 2:
+        raise UserError(
+            "The file would unpack to more than half of the memory that is free.",
+            "Close other programs; or unpack it yourself, if you trust it, and open that.",
+        )
     room = (there * _TIGHTEST if stored.packed else there) - stored.offset
     whole = room // stored.volume_bytes
     if whole < 1:
@@ -116,15 +122,23 @@ def read_array(stored: Stored, number: int, context: RunContext) -> NDArray[np.g
     Raises :class:`UserError` where the data ends early, is damaged or does not fit into memory.
     """
     channel = number % stored.channels
-    found = _range(stored, number, context)
-    plan = conversion(stored.dtype, stored.slope, stored.intercept, found)
+    found = None
+    if _needs_range(stored):
+        with _reading(stored, number // stored.channels) as source:
+            found = _range(stored, source, channel, context)
     with _reading(stored, number // stored.channels) as source:
-        if plan.same and stored.channels == 1:
-            return _straight(stored, source, context)
-        target = np.empty(stored.voxels, plan.target)
-        for start, piece in _pieces(stored, source, context):
-            target[start : start + len(piece)] = plan.apply(piece[:, channel])
-        return target.reshape(stored.shape)
+        return _values(stored, source, channel, found, context)
+
+
+def read_volumes(stored: Stored, context: RunContext) -> Iterator[NDArray[np.generic]]:
+    """Every volume in turn as :func:`read_array` gives its first channel; the file is unpacked once, not for each."""
+    ranges: list[tuple[int, int] | None] = [None] * stored.volumes
+    if _needs_range(stored):
+        with _reading(stored, 0, stored.volumes) as source:
+            ranges = [_range(stored, source, 0, context) for _ in ranges]
+    with _reading(stored, 0, stored.volumes) as source:
+        for found in ranges:
+            yield _values(stored, source, 0, found, context)
 
 
 def read_colour(stored: Stored, number: int, context: RunContext) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -173,8 +187,8 @@ _Source = _Plain | Inflater
 
 
 @contextmanager
-def _reading(stored: Stored, volume: int) -> Iterator[_Source]:
-    """The data from the first voxel of ``volume`` on; library and system errors become :class:`UserError`."""
+def _reading(stored: Stored, volume: int, count: int = 1) -> Iterator[_Source]:
+    """The data of ``count`` volumes from ``volume`` on; library and system errors become :class:`UserError`."""
     _regular(stored.path)
     try:
         with stored.path.open("rb") as stream:
@@ -184,7 +198,7 @@ def _reading(stored: Stored, volume: int) -> Iterator[_Source]:
             if source.skip(before) < before:
                 raise cut_short()
             yield source
-            if volume == stored.volumes - 1:
+            if volume + count == stored.volumes:
                 source.finish()
     except (UserError, Cancelled):
         raise
@@ -230,17 +244,31 @@ def _pieces(stored: Stored, source: _Source, context: RunContext) -> Iterator[tu
         yield start, piece
 
 
-def _range(stored: Stored, number: int, context: RunContext) -> tuple[int, int] | None:
-    """Smallest and largest number where the type that holds the values depends on them, else None.
+def _values(
+    stored: Stored, source: _Source, channel: int, found: tuple[int, int] | None, context: RunContext
+) -> NDArray[np.generic]:
+    """(slice, row, column) values of the volume at which ``source`` stands."""
+    plan = conversion(stored.dtype, stored.slope, stored.intercept, found)
+    if plan.same and stored.channels == 1:
+        return _straight(stored, source, context)
+    target = np.empty(stored.voxels, plan.target)
+    for start, piece in _pieces(stored, source, context):
+        target[start : start + len(piece)] = plan.apply(piece[:, channel])
+    return target.reshape(stored.shape)
 
-    The file is read twice for these: 64-bit labels are rare, and twice their memory would hurt more.
+
+def _needs_range(stored: Stored) -> bool:
+    """Whether the type that holds the values depends on them.
+
+    The file is read twice then: 64-bit labels are rare, and twice their memory would hurt more.
     """
-    if not Conversion.needs_range(stored.dtype, stored.slope, stored.intercept):
-        return None
+    return Conversion.needs_range(stored.dtype, stored.slope, stored.intercept)
+
+
+def _range(stored: Stored, source: _Source, channel: int, context: RunContext) -> tuple[int, int]:
+    """Smallest and largest number of the volume at which ``source`` stands."""
     low, high = [], []
-    with _reading(stored, number // stored.channels) as source:
-        for _, piece in _pieces(stored, source, context):
-            wanted = piece[:, number % stored.channels]
-            low.append(int(wanted.min()))
-            high.append(int(wanted.max()))
+    for _, piece in _pieces(stored, source, context):
+        low.append(int(piece[:, channel].min()))
+        high.append(int(piece[:, channel].max()))
     return min(low), max(high)

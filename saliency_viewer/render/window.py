@@ -53,8 +53,12 @@ def _windowed(values: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
     if width <= 0.0:  # a threshold; the standard puts the value at the edge itself below
         return np.where(numbers > centre, 255, 0).astype(np.uint8)
     scale = 255.0 / width
-    grey = numbers * numbers.dtype.type(scale)
-    grey += numbers.dtype.type(128.0 - centre * scale)  # 127.5, and a half to round to the nearest
+    # The centre goes first: scaled, values far from zero would lose their digits. What it lost itself comes back later.
+    near = numbers.dtype.type(centre)
+    with np.errstate(over="ignore"):
+        grey = numbers - near
+        grey *= numbers.dtype.type(scale)
+    grey += numbers.dtype.type(128.0 - (centre - float(near)) * scale)  # 127.5, and a half to round to the nearest
     np.clip(grey, 0.0, 255.0, out=grey)
     np.copyto(grey, 0.0, where=np.isnan(grey))
     return grey.astype(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,6 +34,8 @@ _SIGNS_OF_DAMAGE = (
     KeyError,
     TypeError,
     ValueError,
+    OverflowError,  # Infinity, which Python's JSON knows, where a whole number belongs
+    MemoryError,
     AttributeError,
     IndexError,
 )
@@ -94,9 +97,17 @@ class _Members(ArrayStore):
 
     def array(self, name: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
         """The named array, which must have this shape and type (a small file can claim a huge one)."""
-        size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         content = _read(self._archive, name, size + _LARGEST_HEADER)
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-        if array.shape != shape or array.dtype != np.dtype(dtype):
+        if _header(content) != (shape, np.dtype(dtype)):  # NumPy takes memory for whatever the header claims
             raise ValueError(f"{name} has another shape or type than said")
-        return np.asarray(array)
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+
+
+def _header(content: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type that an .npy file names."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol, get_args
 
@@ -21,9 +22,11 @@ from saliency_viewer.domain import (
     Validity,
 )
 from saliency_viewer.session.document import Document
+from saliency_viewer.session.views import usable_view
 from saliency_viewer.spatial import Geometry
 
 Arrays = MutableMapping[str, NDArray[np.generic]]
+_LONGEST = 2**31  # voxels along one axis
 _MAP_DTYPE = "<f4"
 _MAP_NUMBERS = ("logit", "probability", "residual", "standard_error")
 
@@ -66,7 +69,7 @@ def from_record(record: Mapping[str, Any], store: ArrayStore) -> Document:
         maps=tuple(_map(item, store) for item in record["maps"]),
         prediction=None if prediction is None else _prediction(prediction),
         key_slices=tuple(int(index) for index in record["key_slices"]),
-        view=dict(record["view"]),
+        view=usable_view(dict(record["view"])),
     )
 
 
@@ -90,6 +93,8 @@ def _geometry_record(geometry: Geometry) -> dict[str, Any]:
 
 def _geometry(record: Mapping[str, Any]) -> Geometry:
     z, y, x = (int(n) for n in record["shape"])
+    if not (min(z, y, x) > 0 and max(z, y, x) < _LONGEST):
+        raise ValueError("a grid of an impossible size")
     if record["calibration"] not in ("patient", "detector", "none"):
         raise ValueError("unknown calibration")
     return Geometry(
@@ -135,7 +140,7 @@ def _region(item: Mapping[str, Any], geometry: Geometry, store: ArrayStore) -> R
     )
     if not inside:
         raise ValueError("a region lies outside the image")
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     bits = store.array(str(item["bits"]), (-(-count // 8),), "|u1")
     patch = np.unpackbits(bits, count=count).astype(bool).reshape(shape)
     patch.setflags(write=False)

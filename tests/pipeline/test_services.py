@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from saliency_viewer.domain import ImageReference, Series, Study, Volume
 from saliency_viewer.errors import UserError
@@ -42,6 +43,33 @@ def test_a_stamp_changes_with_time_size_and_names(tmp_path: Path) -> None:
     seen.add(stamp(str(tmp_path)))
     assert len(seen) == 4
     assert stamp(str(tmp_path)) in seen
+
+
+def test_a_folder_with_a_link_to_nowhere_is_still_computed_on(make_image: Callable[..., Path], tmp_path: Path) -> None:
+    make_image(tmp_path / "study" / "a.nii.gz", 1)
+    before = stamp(str(tmp_path / "study"))
+    (tmp_path / "study" / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "study" / "round").symlink_to(tmp_path / "study" / "round")
+    assert stamp(str(tmp_path / "study")) == before
+    assert Services().image(ImageReference(str(tmp_path / "study"))).volume.array.size
+    with pytest.raises(UserError, match="nothing at the given path"):
+        stamp(str(tmp_path / "study" / "gone"))
+
+
+@pytest.mark.parametrize(("header", "voxels"), [("a.mhd", "a.raw"), ("a.nhdr", "a.raw"), ("a.hdr", "a.img")])
+def test_voxels_that_changed_behind_their_header_are_read_again(tmp_path: Path, header: str, voxels: str) -> None:
+    image = SimpleITK.GetImageFromArray(np.full((4, 5, 6), 3, np.int16))
+    SimpleITK.WriteImage(image, str(tmp_path / header))
+    services = Services()
+    assert services.image(ImageReference(str(tmp_path / header))).volume.array.max() == 3
+    data = tmp_path / voxels
+    times = data.stat().st_mtime_ns
+    data.write_bytes(np.full((4, 5, 6), 7, np.int16).tobytes())
+    os.utime(data, ns=(times + 10**9, times + 10**9))
+    assert services.image(ImageReference(str(tmp_path / header))).volume.array.max() == 7
+    assert services.image(ImageReference(str(tmp_path / header))) is services.image(
+        ImageReference(str(tmp_path / header))
+    )
 
 
 def test_a_path_that_is_not_there_is_a_user_error() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from saliency_viewer.errors import Cancelled, UserError
-from saliency_viewer.readers import inflate, open_study
+from saliency_viewer.readers import inflate, open_study, voxels
 from saliency_viewer.readers.nifti import nifti_header
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import axis_codes
@@ -265,6 +265,22 @@ def test_a_spoilt_sform_leaves_the_qform_and_both_spoilt_the_sizes(tmp_path: Pat
     assert any("sides are unknown" in words for words in volume.warnings)
 
 
+@pytest.mark.parametrize("turn", [(1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1), (2, 1, 0)])
+def test_half_turns_are_no_tilt(tmp_path: Path, turn: tuple[int, ...], order: tuple[int, ...]) -> None:
+    """Their quaternions, rounded to float32, leave a remainder whose root would be a turn of 0.03 degrees."""
+    affine = np.diag([0.9, 0.9, 0.9, 1.0])
+    affine[:3, :3] = (affine[:3, :3] * turn)[list(order)]
+    image = nibabel.Nifti1Image(_DATA, affine)
+    image.set_sform(None, 0)
+    image.set_qform(affine, 1)
+    nibabel.save(image, tmp_path / "a.nii")
+    expected = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine @ np.eye(4)[[2, 1, 0, 3]]
+    found = _volume(tmp_path / "a.nii").geometry
+    far = np.array([255.0, 255.0, 255.0, 1.0])
+    np.testing.assert_allclose(found.affine @ far, expected @ far, atol=1e-3)
+
+
 def test_random_qforms_are_nibabels(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     for k in range(20):
@@ -355,10 +371,32 @@ def test_a_packed_file_that_cannot_hold_its_volume_is_refused_unread(tmp_path: P
     path = _write(tmp_path / "a.nii.gz", dim=[3, 1000, 1000, 100, 1, 1, 1, 1])
     with pytest.raises(UserError, match="cut short"):
         open_study(path)
+
+
+def test_a_sparse_volume_is_opened_where_there_is_memory_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask with little in it packs as tightly as a bomb does: only the memory tells whether it may be read."""
+    monkeypatch.setattr(voxels, "_SUSPECT_BYTES", 2**20)
+    values = np.zeros((96, 96, 64), np.float32)
+    values[20:40, 20:40, 30] = 1.0
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii.gz")
+    assert (tmp_path / "a.nii.gz").stat().st_size * 200 < values.nbytes
+    monkeypatch.setattr(voxels, "free_memory", lambda: 2 * values.nbytes)
+    np.testing.assert_array_equal(_volume(tmp_path / "a.nii.gz").array, values.transpose(2, 1, 0))
+    monkeypatch.setattr(voxels, "free_memory", lambda: 2 * values.nbytes - 2)
+    with pytest.raises(UserError, match="more than half of the memory that is free"):
+        open_study(tmp_path / "a.nii.gz")
+
+
+def test_a_volume_that_its_packed_file_could_hold_but_does_not_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = _write(tmp_path / "b.nii.gz", dim=[3, 2000, 1000, 600, 1, 1, 1, 1])
-    path.write_bytes(path.read_bytes() + b"\0" * 3_000_000)  # large enough for deflate's limit, too small to be true
-    with pytest.raises(UserError, match="unpack to too much"):
-        open_study(path)
+    path.write_bytes(path.read_bytes() + b"\0" * 3_000_000)
+    monkeypatch.setattr(voxels, "free_memory", lambda: 2**40)
+    with pytest.raises(UserError, match="cut short"):
+        _volume(path)
 
 
 @pytest.mark.parametrize("engine", ["isal", "zlib"])

@@ -37,11 +37,12 @@ def _over_black(colours: Any, alpha: Any) -> Any:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "f4"])
-def test_tiff_of_every_number_keeps_its_values(tmp_path: Path, order: str, dtype: str) -> None:
+@pytest.mark.parametrize("packed", [None, "zlib"])
+def test_tiff_of_every_number_keeps_its_values(tmp_path: Path, order: str, dtype: str, packed: str | None) -> None:
     limits = np.iinfo(dtype) if dtype[0] != "f" else np.iinfo("i4")
     values = _RNG.integers(limits.min, limits.max, (5, 7), endpoint=True).astype(dtype)
     values.flat[:2] = limits.min, limits.max
-    tifffile.imwrite(tmp_path / "a.tif", values, byteorder=order, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "a.tif", values, byteorder=order, photometric="minisblack", compression=packed)
     found = _shown(tmp_path / "a.tif")
     assert found.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(found, values)

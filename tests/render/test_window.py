@@ -98,3 +98,24 @@ def test_image_of_unit_range_shows_its_whole_range():
     assert grey.min() == 0
     assert grey.max() == 255
     assert len(np.unique(grey)) == 256
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e-25, 1e-9, 1.0, 1e9, 1e30])
+def test_values_of_any_size_are_shown_in_all_greys(dtype, size):
+    values = (np.linspace(-size, size, 1001)).astype(dtype).reshape(1, 7, 143)
+    grey = to_grey(values, Volume(values, Geometry.from_spacing(values.shape)).auto_window)
+    expected = np.clip((np.linspace(-1, 1, 1001) / 0.99 + 1) / 2 * 255, 0, 255)
+    assert np.abs(grey.ravel() - expected).max() <= 0.5 + 1e-2
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, 1000.0, -1024.0, 1e6, 123456.789])
+def test_a_constant_is_grey_whatever_it_is(value):
+    values = np.full((1, 4, 4), value, np.float32)
+    assert np.unique(to_grey(values, Volume(values, Geometry.from_spacing(values.shape)).auto_window)).tolist() == [128]
+
+
+def test_a_narrow_window_far_from_zero_keeps_its_steps():
+    values = 50_000 + np.arange(65, dtype=np.float32) / 256  # exact in float32
+    grey = to_grey(values, Window(50_000.125, 0.25))
+    assert np.abs(grey - np.arange(65) * 255 / 64).max() <= 0.5 + 1e-2

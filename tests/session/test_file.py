@@ -4,10 +4,13 @@ import dataclasses
 import errno
 import io
 import json
+import math
 import os
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,10 +90,13 @@ def _rewritten(path: Path, change: dict[str, bytes]) -> Path:
     return path
 
 
-def _index(path: Path, **change: object) -> Path:
+def _record(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
-        record = json.loads(archive.read("session.json"))
-    return _rewritten(path, {"session.json": json.dumps(record | change).encode()})
+        return json.loads(archive.read("session.json"))
+
+
+def _index(path: Path, **change: object) -> Path:
+    return _rewritten(path, {"session.json": json.dumps(_record(path) | change).encode()})
 
 
 def test_a_newer_file_is_refused_with_the_reason(document: Document, tmp_path: Path) -> None:
@@ -115,6 +121,56 @@ def test_a_damaged_record_is_refused(change: dict[str, object], document: Docume
     path = _index(save_session(document, tmp_path / "a.svsession"), **change)
     with pytest.raises(UserError, match="not a session file"):
         load_session(path)
+
+
+@pytest.mark.parametrize("shape", [[math.inf, 1, 1], [1e400, 17, 23], [10**400, 17, 23]])
+def test_numbers_beyond_every_size_are_refused(shape: list[float], document: Document, tmp_path: Path) -> None:
+    path = save_session(document, tmp_path / "a.svsession")
+    regions = _record(path)["regions"]
+    regions["geometry"]["shape"] = shape
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(_index(path, regions=regions))
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(_index(save_session(document, path), key_slices=[math.inf]))
+
+
+@pytest.mark.parametrize("count", [10**13, 10**10, -5])
+def test_an_array_whose_header_claims_another_size_takes_no_memory(
+    count: int, document: Document, tmp_path: Path
+) -> None:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": (count,)})
+    path = _rewritten(save_session(document, tmp_path / "a.svsession"), {"regions/000.npy": stream.getvalue()})
+    tracemalloc.start()
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"index": ["a", 0, 0]},
+        {"index": [1.5, 0, 0]},
+        {"index": 3},
+        {"fade": None},
+        {"fade": "x"},
+        {"fade": math.nan},
+        {"threshold": 10**400},
+        {"method": 5},
+        {"region": [1]},
+    ],
+)
+def test_spoilt_view_settings_are_left_out_and_the_others_stay(
+    spoilt: dict[str, object], document: Document, tmp_path: Path
+) -> None:
+    path = save_session(document, tmp_path / "a.svsession")
+    good = {"index": [1, 2, 3], "fade": 0.25, "threshold": 0, "method": None, "region": "left lung", "graphics": False}
+    assert load_session(_index(path, view=good)).view == good
+    kept = {name: value for name, value in good.items() if name not in spoilt}
+    assert load_session(_index(path, view=good | spoilt)).view == kept
 
 
 def test_every_truncation_is_refused_and_never_a_traceback(document: Document, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from saliency_viewer.readers.masks.planes import nearest_planes, usual_gap
 from saliency_viewer.spatial import Geometry, polygon_mask
 
 _IN_PLANE = 1.0  # slices: contours that stay within half a slice on both sides lie in one
-_SAME_PLANE = 0.05  # slices
+_SAME_PLANE = 0.05  # slices between a contour and the next one
+_THICKEST = 0.25  # slices that the contours of one plane may spread over; more are planes finer than the slices
+_ROUNDING = 0.001  # slices
 _SMALL_ANGLE = np.sin(np.deg2rad(2.0))
 _MOST_CROSSED = 10_000_000  # rows that the edges of one outline may cross; anatomy needs some thousands
 _MOST_VOXELS = 2**30
@@ -31,22 +33,23 @@ class Absurd(Exception):  # noqa: N818 - caught by the reader, never shown
 
 @dataclass(frozen=True, eq=False)
 class Outlines:
-    """Closed outlines in the image's index space: one axis across their planes, and where on it each lies.
+    """Closed outlines in the index space of ``grid``: one axis across their planes, and which plane each lies in.
 
-    ``corners`` are (n, 2) in the two other axes, in order; ``places`` are coordinates on ``axis``. ``tilted`` says
-    that some had to be projected.
+    ``planes`` are rising coordinates on ``axis``; ``numbers`` say for each outline which of them is its own.
+    ``corners`` are (n, 2) in the two other axes, in order. ``tilted`` says that some had to be projected.
     """
 
+    grid: Geometry
     axis: int
-    places: NDArray[np.float64]
+    planes: NDArray[np.float64]
+    numbers: NDArray[np.intp]
     corners: tuple[NDArray[np.float64], ...]
     tilted: bool
 
     @property
-    def planes(self) -> NDArray[np.float64]:
-        """Rising coordinates of distinct planes."""
-        ordered = np.sort(self.places)
-        return np.asarray(ordered[np.concatenate([[True], np.diff(ordered) > _SAME_PLANE])])
+    def step(self) -> float:
+        """Millimetres from one slice of ``axis`` to the next, across them."""
+        return float(1 / np.linalg.norm(np.linalg.inv(self.grid.affine)[self.axis, :3]))
 
 
 def outlines(contours: Sequence[NDArray[np.float64]], image: Geometry) -> Outlines:
@@ -69,11 +72,31 @@ def outlines(contours: Sequence[NDArray[np.float64]], image: Geometry) -> Outlin
     if np.any(low < -room) or np.any(high > room):
         raise Absurd
     places = (low[:, axis] + high[:, axis]) / 2
-    return Outlines(axis, places, tuple(one[:, rest] for one in points), bool(tilted.any()))
+    planes, numbers = distinct_planes(places)
+    return Outlines(image, axis, planes, numbers, tuple(one[:, rest] for one in points), bool(tilted.any()))
+
+
+def distinct_planes(places: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Rising coordinates of distinct planes, and the plane of each contour; ``places`` are counted in slices.
+
+    A contour lies in the plane of the next one if they are close, unless such a chain grows thick: then the planes
+    are merely fine.
+    """
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(ordered) > _SAME_PLANE]))
+    fresh = np.zeros(len(places), dtype=bool)
+    for start, stop in zip(starts, [*starts[1:], len(places)], strict=True):
+        fresh[start] = True
+        if ordered[stop - 1] - ordered[start] > _THICKEST:
+            fresh[start + 1 : stop] = np.diff(ordered[start:stop]) > _ROUNDING
+    numbers = np.empty(len(places), dtype=np.intp)
+    numbers[order] = np.cumsum(fresh) - 1
+    return np.bincount(numbers, places) / np.bincount(numbers), numbers
 
 
 def filled(name: str, colour: str, found: Outlines, usual: float) -> Region:
-    """The region inside the outlines, on the image's lattice continued beyond its borders: ``origin`` may be negative.
+    """The region inside the outlines, on their grid continued beyond its borders: ``origin`` may be negative.
 
     A voxel is inside when its centre is within an odd number of the plane's outlines: a second one within the first
     is a hole. A plane counts for the slices within half the distance to its neighbours, ``usual`` slices where
@@ -92,7 +115,7 @@ def filled(name: str, colour: str, found: Outlines, usual: float) -> Region:
         raise Absurd
     patch = np.zeros(shape, dtype=bool)
     for number in np.unique(taken[taken >= 0]):
-        here = np.flatnonzero(np.abs(found.places - planes[number]) <= _SAME_PLANE)
+        here = np.flatnonzero(found.numbers == number)
         patch[taken == number] = _plane([found.corners[k] - low for k in here], shape[1:])
     turned = np.moveaxis(patch, 0, found.axis)
     cut = Region.from_mask(name, colour, turned)

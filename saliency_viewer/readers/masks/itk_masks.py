@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.readers.itk import ItkReader, itk_header
 from saliency_viewer.readers.masks.claims import require_bytes, require_voxels
 from saliency_viewer.readers.masks.label_maps import MOST_VOLUMES, regions_of_values, regions_of_volumes
+from saliency_viewer.readers.masks.naming import of_mask
 from saliency_viewer.readers.masks.slicer import segments_of, slicer_regions
+from saliency_viewer.readers.text_header import unusual
 from saliency_viewer.spatial import Geometry
 
 _DETACHED = (".nhdr", ".mhd")  # the voxels lie in another file
@@ -33,16 +36,25 @@ class ItkMaskReader:
 
     def read(self, path: Path, image: Geometry) -> RegionSet:
         """The regions; named and coloured as Slicer wrote them into the header of a ``.seg.nrrd``."""
-        itk_header(path)  # refuses voxels in other folders and sizes beyond the file before ITK follows either
+        # Refuses voxels in other folders and sizes beyond the file before ITK follows either.
+        header = itk_header(path)
         reader = _information(path)
         texts = {key: _text(reader, key) for key in reader.GetMetaDataKeys()}
         _require_labels(reader, texts, path)
         layers = _layers(reader)
-        grid = _grid(reader)
-        segments = segments_of(texts, len(layers))
-        if segments:
-            return slicer_regions(layers, grid, segments)
-        return regions_of_values(layers[0], grid) if len(layers) == 1 else regions_of_volumes(layers, grid)
+        # Not ITK's grid: where the header is silent, ITK puts axes, an origin and millimetres of its own.
+        grid = header.geometry
+        if layers[0].shape != grid.shape:
+            raise unusual("keeps its layers in an order of its own")
+        found = _regions(layers, grid, texts)
+        return replace(found, warnings=(*of_mask(header.warnings), *found.warnings))
+
+
+def _regions(layers: list[NDArray[np.generic]], grid: Geometry, texts: dict[str, str]) -> RegionSet:
+    segments = segments_of(texts, len(layers))
+    if segments:
+        return slicer_regions(layers, grid, segments)
+    return regions_of_values(layers[0], grid) if len(layers) == 1 else regions_of_volumes(layers, grid)
 
 
 def _information(path: Path) -> Any:
@@ -99,22 +111,6 @@ def _layers(reader: Any) -> list[NDArray[np.generic]]:
     else:
         parts = list(values) if axes == 4 else [values]
     return [part[None] if part.ndim == 2 else part for part in parts]
-
-
-def _grid(reader: Any) -> Geometry:
-    """Of (slice, row, column); ITK's coordinates are LPS already, and only the order of axes differs."""
-    axes = min(reader.GetDimension(), 3)
-    whole = reader.GetDimension()
-    direction = np.array(reader.GetDirection()).reshape(whole, whole)[:axes, :axes]
-    affine = np.eye(4)
-    affine[:axes, :axes] = direction * np.array(reader.GetSpacing()[:axes])
-    affine[:3, :3] = affine[:3, 2::-1]
-    affine[:axes, 3] = reader.GetOrigin()[:axes]
-    x, y, z = (*map(int, reader.GetSize()[:axes]), 1)[:3]
-    try:
-        return Geometry((z, y, x), affine, "patient", oriented=axes == 3)
-    except ValueError as error:
-        raise _damaged(error) from error
 
 
 def _damaged(error: Exception) -> UserError:

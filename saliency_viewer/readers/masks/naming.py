@@ -26,6 +26,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - _LISTED} more" if len(names) > _LISTED else shown
 
 
+def of_mask(words: Sequence[str]) -> tuple[str, ...]:
+    """What a reader of images says about "the file", where the image's own file is spoken of too."""
+    return tuple(one.replace("The file", "The mask file", 1) for one in words)
+
+
 def palette(position: int) -> str:
     """The colour of the region at ``position`` when its file has none."""
     return REGION_COLOURS[position % len(REGION_COLOURS)]

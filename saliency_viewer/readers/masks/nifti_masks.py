@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import prod
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from saliency_viewer.domain import LabelTable, RegionSet
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.masks.label_maps import MOST_VOLUMES, regions_of_values, regions_of_volumes
+from saliency_viewer.readers.masks.naming import of_mask
 from saliency_viewer.readers.nifti import NiftiImage, NiftiReader, nifti_array, nifti_geometry, nifti_header
-from saliency_viewer.readers.voxels import read_array
+from saliency_viewer.readers.voxels import read_volumes
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import Geometry
 
@@ -32,24 +31,25 @@ class NiftiMaskReader:
         header = nifti_header(path)
         if header.stored.colour:
             raise UserError("The mask holds colours, which are no labels.", "Save a label map.")
-        grid = nifti_geometry(header)[0]
-        count = prod(header.shape[3:])
-        if count > MOST_VOLUMES:
-            raise UserError(
-                f"The mask file holds {count} volumes: it is a time series, not a set of masks.",
-                f"Choose a label map, or a file with at most {MOST_VOLUMES} volumes.",
-            )
-        if count > 1:
-            return regions_of_volumes(_volumes(header, count), grid)
-        values = nifti_array(path)
-        table = _table(header)
-        if table is None or values.dtype.kind not in "iu":
-            return regions_of_values(values, grid)
-        return table.regions(np.asarray(values), grid)
+        grid, words = nifti_geometry(header)
+        found = _regions(path, header, grid)
+        return replace(found, warnings=(*of_mask((*header.warnings, *words)), *found.warnings))
 
 
-def _volumes(header: NiftiImage, count: int) -> Iterator[NDArray[np.generic]]:
-    return (read_array(header.stored, number, RunContext()) for number in range(count))
+def _regions(path: Path, header: NiftiImage, grid: Geometry) -> RegionSet:
+    count = header.stored.volumes
+    if count > MOST_VOLUMES:
+        raise UserError(
+            f"The mask file holds {count} volumes: it is a time series, not a set of masks.",
+            f"Choose a label map, or a file with at most {MOST_VOLUMES} volumes.",
+        )
+    if count > 1:
+        return regions_of_volumes(read_volumes(header.stored, RunContext()), grid)
+    values = nifti_array(path)
+    table = _table(header)
+    if table is None or values.dtype.kind not in "iu":
+        return regions_of_values(values, grid)
+    return table.regions(np.asarray(values), grid)
 
 
 def _table(header: NiftiImage) -> LabelTable | None:

@@ -18,6 +18,7 @@ from saliency_viewer.readers.masks.dicom_file import damaged, open_dicom, sop_cl
 from saliency_viewer.readers.masks.naming import clean_name, hex_colour, listed, palette
 from saliency_viewer.readers.masks.placing import has_place, require_same_frame
 from saliency_viewer.readers.masks.planes import usual_gap
+from saliency_viewer.readers.masks.tilted import common_normal, onto_image, tilted_grid
 from saliency_viewer.spatial import Geometry
 
 _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -134,7 +135,7 @@ def _regions(structures: list[_Structure], image: Geometry) -> RegionSet:
     for one in elsewhere:
         told.setdefault("Drawn in another frame of reference, so left out", []).append(one.name)
     drawn = _outlined([one for one in used if one not in elsewhere], image, told)
-    regions = _filled(drawn, told)
+    regions = _filled(drawn, image, told)
     for one in structures:
         _tell(one, told)
     if not regions:
@@ -152,28 +153,40 @@ def _outlined(
     structures: list[_Structure], image: Geometry, told: dict[str, list[str]]
 ) -> list[tuple[_Structure, Outlines]]:
     drawn = []
+    everything = [contour for one in structures for contour in one.contours]
+    common = common_normal(everything) if everything else np.eye(3)[0]
     for one in structures:
+        tilted = tilted_grid(one.contours, image, common)
         try:
-            found = outlines(one.contours, image)
+            found = outlines(one.contours, tilted[0] if tilted else image)
         except Oblique:
-            reason = "Drawn in planes oblique to the image's slices, so left out (save them as a label map instead)"
+            reason = "Drawn in no common planes, so left out (save them as a label map instead)"
             told.setdefault(reason, []).append(one.name)
         except Absurd:
             told.setdefault("Reaching absurdly far, so left out", []).append(one.name)
         else:
             drawn.append((one, found))
-            if found.tilted:
+            if tilted:
+                words = f"Drawn in planes at {_degrees(tilted[1])} to the image's and resampled onto its grid"
+                told.setdefault(words, []).append(one.name)
+            elif found.tilted:
                 told.setdefault("Drawn slightly oblique and projected onto the slices", []).append(one.name)
     return drawn
 
 
-def _filled(drawn: list[tuple[_Structure, Outlines]], told: dict[str, list[str]]) -> list[Region]:
-    gaps = [gap for _, found in drawn if np.isfinite(gap := usual_gap(found.planes))]
-    usual = float(np.median(gaps)) if gaps else 1.0
+def _degrees(angle: float) -> str:
+    return f"{angle:.0f} degrees" if angle >= 1.5 else "about 1 degree" if angle >= 0.5 else "less than 1 degree"
+
+
+def _filled(drawn: list[tuple[_Structure, Outlines]], image: Geometry, told: dict[str, list[str]]) -> list[Region]:
+    gaps = [gap * found.step for _, found in drawn if np.isfinite(gap := usual_gap(found.planes))]
+    usual = float(np.median(gaps)) if gaps else 0.0  # mm; a slice where nothing tells
     regions = []
     for one, found in drawn:
         try:
-            region = filled(one.name, one.colour, found, usual)
+            region = filled(one.name, one.colour, found, usual / found.step)
+            if found.grid is not image and region.voxels:
+                region = onto_image(region, found.grid, image)
         except Absurd:
             told.setdefault("Reaching absurdly far, so left out", []).append(one.name)
             continue

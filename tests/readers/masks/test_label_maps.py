@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers import load_regions
+from saliency_viewer.readers.inflate import Inflater
 from saliency_viewer.spatial import Geometry
 
 _BLOCKS = np.kron(np.random.default_rng(0).permutation(5000).reshape(1, 50, 100), np.ones((1, 3, 3))).astype(np.int32)
@@ -146,3 +147,23 @@ def test_a_time_series_is_no_set_of_masks(tmp_path: Path) -> None:
     image = grid((1, 2, 2))
     with pytest.raises(UserError, match="holds 257 volumes"):
         load_regions(nifti(tmp_path / "mask.nii", np.ones((1, 2, 2, 257), np.uint8), image), image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float64])
+def test_a_packed_file_of_many_volumes_is_unpacked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: Any
+) -> None:
+    """Unpacking it anew for each volume would take a time that grows with their square."""
+    image = grid((3, 8, 9))
+    values = np.random.default_rng(0).integers(0, 2, (3, 8, 9, 12)).astype(dtype)
+    unpacked = []
+    inflate = Inflater.readinto
+    monkeypatch.setattr(Inflater, "readinto", lambda self, view: unpacked.append(len(view)) or inflate(self, view))
+    stored = nibabel.Nifti1Image(values.transpose(2, 1, 0, 3), ras_affine(image), dtype=dtype)
+    nibabel.save(stored, tmp_path / "mask.nii.gz")
+    regions = load_regions(tmp_path / "mask.nii.gz", image)
+    for k, region in enumerate(regions.regions):
+        np.testing.assert_array_equal(region.mask(image.shape), values[..., k] > 0)
+    assert len(regions) == 12
+    passes = 2 if dtype == np.int64 else 1  # which smaller type holds 64-bit labels must be known first
+    assert sum(unpacked) <= passes * (values.nbytes + 352) + 4096

@@ -125,3 +125,65 @@ def test_without_a_place_only_the_shape_counts_and_a_word_says_so(tmp_path: Path
     np.testing.assert_array_equal(regions.mask(), labels)
     assert "image does not say where it lies" in regions.warnings[0]
     assert load_regions(tmp_path / "mask.png", Geometry.from_spacing((1, 20, 24))).warnings == ()
+
+
+_BARE = {
+    "bare.nrrd": "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 24 20 6\nencoding: raw\n{}\n",
+    "bare.mha": "NDims = 3\nDimSize = 24 20 6\n{}ElementType = MET_UCHAR\nElementDataFile = LOCAL\n",
+}
+
+
+@pytest.mark.parametrize("name", sorted(_BARE))
+@pytest.mark.parametrize("known", [False, True])
+def test_a_volume_without_orientation_lies_on_the_image_of_its_shape(tmp_path: Path, name: str, known: bool) -> None:
+    """Not where an origin of zero and axes to the left would put it."""
+    image, labels = grid(SHAPE, (2.0, 1.0, 1.0), (-12.0, -10.0, -6.0)), boxes()
+    spacing = {"bare.nrrd": "spacings: 1 1 2\n", "bare.mha": "ElementSpacing = 1 1 2\n"}[name]
+    (tmp_path / name).write_bytes(_BARE[name].format(spacing if known else "").encode() + labels.tobytes())
+    regions = load_regions(tmp_path / name, image)
+    np.testing.assert_array_equal(regions.mask(), labels)
+    assert any("mask does not say where it lies" in words for words in regions.warnings)
+    with pytest.raises(UserError, match="another shape"):
+        load_regions(tmp_path / name, grid((7, 20, 24)))
+
+
+def test_centimetres_of_a_mask_are_read_as_such(tmp_path: Path) -> None:
+    head = (
+        "NRRD0005\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 24 20 6\n"
+        "space directions: (0.1,0,0) (0,0.1,0) (0,0,0.2)\nspace origin: (-1.2,-1,3)\n"
+        'space units: "cm" "cm" "cm"\nencoding: raw\n\n'
+    )
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + boxes().tobytes())
+    regions = load_regions(tmp_path / "a.nrrd", grid(SHAPE, (2.0, 1.0, 1.0), (-12.0, -10.0, 30.0)))
+    np.testing.assert_array_equal(regions.mask(), boxes())
+    assert regions.warnings == ()
+
+
+def test_what_is_unusual_about_a_masks_place_is_said(tmp_path: Path) -> None:
+    image, labels = grid(SHAPE), boxes()
+    moved = ras_affine(image).copy()
+    moved[0, 3] += 15.0
+    mask = nibabel.Nifti1Image(labels.transpose(2, 1, 0), ras_affine(image))
+    mask.set_sform(ras_affine(image), 1)
+    mask.set_qform(moved, 1)
+    nibabel.save(mask, tmp_path / "a.nii")
+    regions = load_regions(tmp_path / "a.nii", image)
+    np.testing.assert_array_equal(regions.mask(), labels)
+    assert regions.warnings == ("The mask file's sform and qform differ by up to 15.0 mm; the sform is used.",)
+
+
+def test_a_cut_mask_file_gives_the_volumes_that_are_there(tmp_path: Path) -> None:
+    image = grid(SHAPE)
+    volumes = np.stack([boxes() == 1, boxes() == 2, boxes() == 1], axis=-1).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(volumes.transpose(2, 1, 0, 3), ras_affine(image)), tmp_path / "a.nii")
+    content = (tmp_path / "a.nii").read_bytes()
+    (tmp_path / "a.nii").write_bytes(content[:-10])
+    regions = load_regions(tmp_path / "a.nii", image)
+    assert regions.names == ("volume 1", "volume 2")
+    assert regions.warnings == ("The mask file is cut short: 2 of its 3 volumes are there.",)
+
+
+def test_a_bare_volume_says_that_it_names_no_sides(tmp_path: Path) -> None:
+    (tmp_path / "bare.nrrd").write_bytes(_BARE["bare.nrrd"].format("spacings: 1 1 2\n").encode() + boxes().tobytes())
+    regions = load_regions(tmp_path / "bare.nrrd", grid(SHAPE))
+    assert regions.warnings[0] == "The mask file does not say which side is which."

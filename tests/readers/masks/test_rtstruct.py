@@ -90,14 +90,14 @@ def test_what_cannot_be_filled_is_named_and_the_rest_stays(tmp_path: Path) -> No
     broken = contour(rectangle((30.5, 30.5), (40.5, 40.5), 3))
     broken.ContourData = broken.ContourData[:-1]
     line = contour(rectangle((30.5, 30.5), (40.5, 40.5), 3), "OPEN_PLANAR")
-    upright = contour(IMAGE.to_patient([[2, 10, 10], [8, 30, 30], [8, 30, 10], [2, 10, 30]]))
+    twisted = contour(IMAGE.to_patient([[2, 10, 10], [8, 10, 30], [2, 30, 30], [8, 30, 10]]))
     structures = {
         "good": [good, point],
         "isocentre": [point],
         "torn": [broken],
         "wire": [line],
         "none": [],
-        "tilted": [upright],
+        "twisted": [twisted],
     }
     regions = load_regions(saved(structure_set(structures), tmp_path / "rt"), IMAGE)
     assert regions.names == ("good",)
@@ -106,7 +106,7 @@ def test_what_cannot_be_filled_is_named_and_the_rest_stays(tmp_path: Path) -> No
         "Points and open lines, which enclose nothing, are left out: good, isocentre, wire.",
         "Damaged contours are left out: torn (1).",
         "Empty and left out: none.",
-        "oblique to the image's slices, so left out (save them as a label map instead): tilted.",
+        "Drawn in no common planes, so left out (save them as a label map instead): twisted.",
     ):
         assert words in told
     del structures["good"]
@@ -114,16 +114,69 @@ def test_what_cannot_be_filled_is_named_and_the_rest_stays(tmp_path: Path) -> No
         load_regions(saved(structure_set(structures), tmp_path / "none"), IMAGE)
 
 
-def test_slightly_oblique_contours_are_projected_with_a_word(tmp_path: Path) -> None:
-    corners = IMAGE.to_patient([[4, 9.5, 9.5], [4, 9.5, 79.5], [5.2, 69.5, 79.5], [5.2, 69.5, 9.5]])  # 3.6 of 54 mm
-    steep = structure_set({"a": [contour(corners)], "b": [contour(rectangle((9.5, 9.5), (19.5, 19.5), 2))]})
-    regions = load_regions(saved(steep, tmp_path / "steep"), IMAGE)
-    assert regions.names == ("b",)
+def test_contours_that_wobble_about_a_slice_are_projected_with_a_word(tmp_path: Path) -> None:
     thin = grid((40, 80, 90), (0.5, 0.9, 0.7), (-30.0, 12.0, 100.0), frame=FRAME)
-    corners = thin.to_patient([[4, 9.5, 9.5], [4, 9.5, 79.5], [6.4, 69.5, 79.5], [6.4, 69.5, 9.5]])  # 1.2 of 54 mm
-    regions = load_regions(saved(structure_set({"a": [contour(corners)]}), tmp_path / "flat"), thin)
+    corners = thin.to_patient([[4, 9.5, 9.5], [6.4, 9.5, 79.5], [4, 69.5, 79.5], [6.4, 69.5, 9.5]])  # 1.2 of 54 mm
+    regions = load_regions(saved(structure_set({"a": [contour(corners)]}), tmp_path / "rt"), thin)
     assert np.flatnonzero(regions.mask("a").any(axis=(1, 2))).tolist() == [5]
     assert "projected onto the slices: a." in regions.warnings[0]
+
+
+def tilted_image(degrees: float) -> Geometry:
+    """Slices of 3 mm that a turn about y has tilted; its centre is at zero."""
+    turned = grid((30, 60, 100), (3.0, 1.5, 1.5), (0.0, 0.0, 0.0), rotation(degrees, 1), FRAME)
+    affine = turned.affine.copy()
+    affine[:3, 3] = -turned.to_patient([14.5, 29.5, 49.5])
+    return Geometry(turned.shape, affine, frame_of_reference=FRAME)
+
+
+@pytest.mark.parametrize("degrees", [1.0, 1.9, 5.0, 25.0])
+def test_two_balls_of_one_structure_stay_whole_on_tilted_slices(tmp_path: Path, degrees: float) -> None:
+    """Axial contours 2.5 mm apart, which the image's slices cut at an angle: held against them the balls interleave."""
+    image, radius = tilted_image(degrees), 20.0
+    heights = np.arange(-18.75, 20.0, 2.5)
+    sizes = np.sqrt(radius**2 - heights**2)
+    balls = [contour(circle((x, 0.0, z), r)) for z, r in zip(heights, sizes, strict=True) for x in (-45.0, 45.0)]
+    small = [contour(circle((0.0, 0.0, z), 3.0, 12)) for z in heights]
+    path = saved(structure_set({"balls": balls, "rod": small}), tmp_path / "rt")
+    regions = load_regions(path, image)
+    place = image.to_patient(np.moveaxis(np.indices(image.shape), 0, -1))
+    truth = np.minimum(*(np.linalg.norm(place - [x, 0.0, 0.0], axis=-1) for x in (-45.0, 45.0))) <= radius
+    found = regions.mask("balls") > 0
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.95
+    assert regions.mask("rod").sum() * image.voxel_volume == pytest.approx(np.pi * 9 * 40, rel=0.1)
+    angle = {1.0: "about 1 degree", 1.9: "2 degrees", 5.0: "5 degrees", 25.0: "25 degrees"}[degrees]
+    assert regions.warnings == (f"Drawn in planes at {angle} to the image's and resampled onto its grid: balls, rod.",)
+
+
+def test_a_structure_in_planes_of_its_own_direction_is_filled_beside_the_others(tmp_path: Path) -> None:
+    corners = IMAGE.to_patient([[4, 9.5, 9.5], [4, 9.5, 79.5], [5.2, 69.5, 79.5], [5.2, 69.5, 9.5]])  # 3.6 of 54 mm
+    flat = contour(rectangle((9.5, 9.5), (19.5, 19.5), 2))
+    regions = load_regions(saved(structure_set({"a": [contour(corners)], "b": [flat]}), tmp_path / "rt"), IMAGE)
+    assert regions.names == ("a", "b")
+    assert np.flatnonzero(regions.mask("b").any(axis=(1, 2))).tolist() == [2]
+    # One slice thick, it crosses from slice 4 to slice 5 in the middle, where its height is 4.5.
+    lower, upper = regions.mask("a")[4:6]
+    assert lower[10:34, 10:80].all()
+    assert upper[36:70, 10:80].all()
+    assert not (lower & upper).any()
+    assert regions.mask("a").sum() == pytest.approx(60 * 70, rel=0.02)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.2])
+def test_parts_at_nearly_the_same_height_share_a_plane(tmp_path: Path, apart: float) -> None:
+    image = grid((10, 80, 120), (5.0, 1.0, 1.0), (-60.0, -40.0, 0.0), frame=FRAME)
+    three = [contour(circle((x, 0.0, 2.4 + k * apart), 10.0)) for k, x in enumerate((-40.0, 0.0, 40.0))]
+    mask = load_regions(saved(structure_set({"three": three}), tmp_path / "rt"), image).mask("three").any(axis=0)
+    assert mask.sum() == pytest.approx(3 * np.pi * 100, rel=0.03)
+
+
+def test_planes_much_finer_than_the_slices_are_not_merged(tmp_path: Path) -> None:
+    image = grid((10, 80, 120), (5.0, 1.0, 1.0), (-60.0, -40.0, 0.0), frame=FRAME)
+    fine = [contour(circle((0.0, 0.0, z), 10.0)) for z in np.arange(8.0, 22.0, 0.2)]
+    mask = load_regions(saved(structure_set({"rod": fine}), tmp_path / "rt"), image).mask("rod")
+    assert np.flatnonzero(mask.any(axis=(1, 2))).tolist() == [2, 3, 4]
+    assert mask.sum() == pytest.approx(3 * np.pi * 100, rel=0.03)
 
 
 def test_another_frame_of_reference_and_an_image_without_a_place_are_refused(tmp_path: Path) -> None:
