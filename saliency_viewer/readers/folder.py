@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,12 @@ from saliency_viewer.readers.dicom.reader import DicomReader
 from saliency_viewer.readers.itk import ItkReader
 from saliency_viewer.readers.nifti import NiftiReader
 from saliency_viewer.readers.raster import RasterReader
+from saliency_viewer.readers.tree import OPEN_A_PART, files_below
 from saliency_viewer.runtime.context import RunContext
 
 _VOLUMES: tuple[Reader, ...] = (NiftiReader(), ItkReader())
 _IMAGES: tuple[Reader, ...] = (*_VOLUMES, RasterReader())
-_DEEPEST = 16
-_MOST_ENTRIES = 200_000
 _MOST_IMAGES = 5_000  # files of other formats than DICOM, each a line of the list
-_PART = "Open a part of the folder."
 
 
 class FolderReader:
@@ -51,48 +48,10 @@ class FolderReader:
             unreadable.insert(0, Unreadable(".", trouble.message))
         if dicom is not None:
             unreadable[:0] = dicom.unreadable
-            return replace(dicom, series=(*dicom.series, *others), unreadable=tuple(unreadable))
+            return replace(dicom, series=(*dicom.series, *others), unreadable=tuple(dict.fromkeys(unreadable)))
         if not others:
             raise _nothing(unreadable)
         return Study(str(path), tuple(others), unreadable=tuple(unreadable))
-
-
-def files_below(folder: Path, context: RunContext, limited: Callable[[str], None]) -> Iterator[Path]:
-    """Ordinary files below ``folder`` in the order of their names, folders after the files beside them.
-
-    Links to folders are not followed, so loops cannot happen; hidden files, and folders that may not be entered,
-    are left out. Depth and number are bounded; ``limited`` hears of it, once each, when a bound leaves something out.
-    """
-    left, too_deep = _MOST_ENTRIES, False
-    waiting = [(folder, 0)]
-    while waiting:
-        place, depth = waiting.pop()
-        context.check()
-        try:
-            with os.scandir(place) as entries:
-                found = sorted((one for one in entries if not one.name.startswith(".")), key=lambda one: one.name)
-        except OSError:  # no permission, or gone since
-            continue
-        below = [Path(one.path) for one in found if one.is_dir(follow_symlinks=False) and one.name != "__MACOSX"]
-        if depth < _DEEPEST:
-            waiting += [(one, depth + 1) for one in reversed(below)]
-        elif below and not too_deep:
-            too_deep = True
-            limited(f"Folders more than {_DEEPEST} deep are not looked at. Open one of them by itself.")
-        for one in found:
-            left -= 1
-            if left < 0:
-                limited(f"The folder holds more than {_MOST_ENTRIES} files; the others are not looked at. {_PART}")
-                return
-            if _ordinary(one):
-                yield Path(one.path)
-
-
-def _ordinary(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # links in a circle
-        return False
 
 
 def _dicom(
@@ -119,7 +78,7 @@ def _images(
             continue
         count += 1
         if count > _MOST_IMAGES:
-            limited(f"The folder holds more than {_MOST_IMAGES} images; the others are not listed. {_PART}")
+            limited(f"The folder holds more than {_MOST_IMAGES} images; the others are not listed. {OPEN_A_PART}")
             return
         yield item, reader
 

@@ -33,7 +33,7 @@ class ItkReader:
 
     def accepts(self, path: Path) -> bool:
         """By file name."""
-        return path.is_file() and path.name.lower().endswith((*_NRRD, *_META))
+        return path.name.lower().endswith((*_NRRD, *_META)) and path.is_file()
 
     def open(self, path: Path, context: RunContext) -> Study:
         """A series for every volume or component."""

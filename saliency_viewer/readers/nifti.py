@@ -28,7 +28,7 @@ class NiftiReader:
 
     def accepts(self, path: Path) -> bool:
         """By file name."""
-        return path.is_file() and path.name.lower().endswith(_ENDINGS)
+        return path.name.lower().endswith(_ENDINGS) and path.is_file()
 
     def open(self, path: Path, context: RunContext) -> Study:
         """A series for every volume."""

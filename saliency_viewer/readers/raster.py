@@ -32,7 +32,7 @@ class RasterReader:
 
     def accepts(self, path: Path) -> bool:
         """By file name."""
-        return path.is_file() and path.suffix.lower() in ENDINGS
+        return path.suffix.lower() in ENDINGS and path.is_file()
 
     def open(self, path: Path, context: RunContext) -> Study:
         """One series of one slice; of a TIFF a series for every run of pages of one size and kind."""

@@ -179,10 +179,10 @@ def test_what_a_limit_leaves_out_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     (line,) = open_study(tmp_path).unreadable
     assert (line.path, "more than 3 images; the others are not listed" in line.reason) == (".", True)
     monkeypatch.setattr(folders, "_MOST_IMAGES", 5)
-    monkeypatch.setattr(folders, "_MOST_ENTRIES", 4)
+    monkeypatch.setattr("saliency_viewer.readers.tree._MOST_ENTRIES", 4)
     study = open_study(tmp_path)
     assert (len(study.series), "more than 4 files" in study.unreadable[0].reason) == (4, True)
-    monkeypatch.setattr(folders, "_MOST_ENTRIES", 0)
+    monkeypatch.setattr("saliency_viewer.readers.tree._MOST_ENTRIES", 0)
     with pytest.raises(UserError, match="more than 0 files"):
         open_study(tmp_path)
 
@@ -192,7 +192,7 @@ def test_folders_too_deep_are_mentioned_once(tmp_path: Path, monkeypatch: pytest
     _nifti(tmp_path / "b" / "c" / "d.nii")
     _nifti(tmp_path / "e" / "f" / "g.nii")
     assert len(open_study(tmp_path).series) == 3
-    monkeypatch.setattr(folders, "_DEEPEST", 1)
+    monkeypatch.setattr("saliency_viewer.readers.tree._DEEPEST", 1)
     study = open_study(tmp_path)
     assert len(study.series) == 1
     assert ["deep are not looked at" in line.reason for line in study.unreadable] == [True]

@@ -70,8 +70,11 @@ def frame_count(dataset: Any) -> int:
 
 def frames_of(dataset: Any, path: str) -> list[Frame]:
     """One plane, those of the per-frame functional groups, of a frame offset vector, of slices, or of a mosaic."""
+    found = _frames(dataset, path)
+    if len(found) == 1 and found[0].instance_uid:
+        return found
     uid = text(dataset, "SOPInstanceUID")
-    return [replace(frame, instance_uid=uid) for frame in _frames(dataset, path)]
+    return [replace(frame, instance_uid=uid) for frame in found]
 
 
 def _frames(dataset: Any, path: str) -> list[Frame]:
@@ -89,7 +92,7 @@ def _frames(dataset: Any, path: str) -> list[Frame]:
     mosaic = mosaic_of(dataset)
     said = _said(dataset)
     if mosaic is None:
-        return [Frame(path, 0, instance, position, orientation, said)]
+        return [Frame(path, 0, instance, position, orientation, said, (), text(dataset, "SOPInstanceUID"))]
     places = mosaic.places if orientation is not None else None
     return [Frame(path, k, instance, places[k] if places else None, orientation, said) for k in range(mosaic.count)]
 

@@ -102,6 +102,8 @@ def shared_groups(dataset: Any) -> Any:
 
 def private(dataset: Any, name: str) -> Any:
     """A private element's value when its creator is the one that gives it its meaning; else None."""
+    if isinstance(dataset, QuickHeader) and name not in dataset:
+        return None
     tag, creator_tag, creator = private_value_name(name)
     if isinstance(dataset, QuickHeader):
         said = dataset.text(f"Creator{creator_tag:08X}")

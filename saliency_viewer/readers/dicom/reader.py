@@ -12,7 +12,6 @@ from saliency_viewer.readers.dicom.grouping import grouped, labelled, numbered, 
 from saliency_viewer.readers.dicom.quiet import quietly
 from saliency_viewer.readers.dicom.scan import (
     Entry,
-    files_below,
     is_media_directory,
     is_other,
     looks_like_dicom,
@@ -20,6 +19,7 @@ from saliency_viewer.readers.dicom.scan import (
     scan,
 )
 from saliency_viewer.readers.dicom.series import series_of
+from saliency_viewer.readers.tree import files_below
 from saliency_viewer.runtime.context import RunContext
 
 FirstImage = Callable[[Series], None]
@@ -34,7 +34,7 @@ class DicomReader:
         """A file that starts like DICOM or is named so, or a folder with a file of such a start somewhere below."""
         if path.is_file():
             return may_be_dicom(path)
-        return any(looks_like_dicom(item) for item in files_below(path))
+        return any(looks_like_dicom(item) for item in files_below(path, RunContext()))
 
     def open(self, path: Path, context: RunContext, found: FirstImage | None = None) -> Study:
         """All series below ``path``. A media directory file stands for the folder it is in.
@@ -53,7 +53,14 @@ class DicomReader:
         def closed(folder: Path) -> None:
             unreadable.append(Unreadable(folder.relative_to(root).as_posix(), "The folder may not be read."))
 
-        files = [path] if path.is_file() else [item for item in files_below(path, closed) if not is_other(item)]
+        def limited(words: str) -> None:
+            unreadable.append(Unreadable(".", words))
+
+        files = (
+            [path]
+            if path.is_file()
+            else [item for item in files_below(path, context, limited, closed) if not is_other(item)]
+        )
         entries, refused = scan(root, files, context, None if found is None else lambda entry: _first(entry, found))
         unreadable += refused
         series = _series(entries, root, unreadable)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,88 @@ _SMALLEST = 132  # bytes; anything shorter cannot be DICOM
 _KNOWN_GROUPS = (0x0002, 0x0008)
 _ENDINGS = (".dcm", ".dicom", ".ima")
 _OTHER_ENDINGS = (".nii", ".gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".txt", ".csv", ".json", ".xml")
+# Modalities of PS3.3 C.7.3.1.1.1, those without images first.
+_CODES = frozenset(
+    [
+        "SR",
+        "KO",
+        "PR",
+        "DOC",
+        "REG",
+        "FID",
+        "AU",
+        "ECG",
+        "EPS",
+        "HD",
+        "EEG",
+        "EMG",
+        "EOG",
+        "RESP",
+        "RTPLAN",
+        "RTRECORD",
+        "RTINTENT",
+        "RTRAD",
+        "PLAN",
+        "STAIN",
+        "SMR",
+        "ASMT",
+        "ANN",
+        "M3D",
+        "TEXTUREMAP",
+        "RTDOSE",
+        "RTIMAGE",
+        "RTSTRUCT",
+        "SEG",
+        "CT",
+        "MR",
+        "PT",
+        "NM",
+        "US",
+        "XA",
+        "RF",
+        "CR",
+        "DX",
+        "MG",
+        "IO",
+        "PX",
+        "RG",
+        "OT",
+        "SC",
+        "SM",
+        "XC",
+        "ES",
+        "GM",
+        "OP",
+        "OPT",
+        "OCT",
+        "IVUS",
+        "IVOCT",
+        "BI",
+        "DG",
+        "CFM",
+        "BDUS",
+        "BMD",
+        "LS",
+        "POS",
+        "TG",
+        "VA",
+        "PA",
+        "OAM",
+        "OPM",
+        "OPV",
+        "KER",
+        "LEN",
+        "LP",
+        "DMS",
+        "IOL",
+        "AR",
+        "SRF",
+        "OSS",
+        "OPTENF",
+        "OPTBSV",
+        "PHOTOACOUSTIC",
+    ]
+)
 _MASKS = {"SEG": "segmentation", "RTSTRUCT": "set of drawn structures"}
 
 
@@ -48,25 +129,6 @@ def scan(
         if done % 16 == 0 or done == len(files):
             context.report(done / len(files), f"Reading headers: {done} of {len(files)} files")
     return entries, unreadable
-
-
-def files_below(folder: Path, failed: Callable[[Path], None] | None = None) -> Iterator[Path]:
-    """Every regular file below a folder in the order of names.
-
-    Hidden ones are left out. Links to folders are not followed, so loops cannot happen; ``failed`` hears of folders
-    that may not be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        if failed is not None:
-            failed(Path(error.filename))
-
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place, name)
-            if not name.startswith(".") and path.is_file():
-                yield path
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -142,5 +204,5 @@ def _no_image(header: Any) -> str:
 
 
 def _is_code(kind: str) -> bool:
-    """Modalities are short codes; anything else is damage, and might be somebody's name."""
-    return 0 < len(kind) <= 16 and kind.isascii() and kind.replace("_", "").isalnum() and kind.isupper()
+    """Whether it is one of the standard's codes; anything else is damage, and might be somebody's name."""
+    return kind in _CODES

@@ -89,11 +89,12 @@ class PixelElement:
 class QuickHeader:
     """Values of one header by keyword, converted when asked for, as a pydicom dataset gives them."""
 
-    __slots__ = ("_codes", "_utf8", "_values", "pixels")
+    __slots__ = ("_codes", "_standard", "_utf8", "_values", "pixels")
 
     def __init__(self, values: dict[str, bytes], codes: dict[str, str], pixels: PixelElement | None) -> None:
         # Bytes only: such dictionaries cost the garbage collector nothing, and there are thousands of them.
         self._values, self._codes, self.pixels = values, codes, pixels
+        self._standard = wanted().codes
         self._utf8 = values.get("SpecificCharacterSet", b"").strip(b" \0") == b"ISO_IR 192"
 
     @property
@@ -103,7 +104,8 @@ class QuickHeader:
 
     def _code(self, keyword: str) -> str:
         """The value representation: the file's where it differs from the standard's."""
-        return self._codes.get(keyword) or wanted().codes.get(keyword, "UN")
+        own = self._codes.get(keyword) if self._codes else None
+        return own or self._standard.get(keyword, "UN")
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self._values
@@ -146,13 +148,6 @@ def walk(path: Path) -> QuickHeader | None:
         os.close(descriptor)
 
 
-def _known(name: str) -> str:
-    """A keyword; the empty one stands for a sequence that only pydicom reads."""
-    if not name:
-        raise _UnusualError
-    return name
-
-
 def _long(buffer: bytes, place: int, code: bytes) -> tuple[int, int]:
     """Start and length of a value whose length takes four bytes."""
     if code not in _LONG_CODES:
@@ -176,7 +171,8 @@ class _Walk:
         if syntax in _LEFT_TO_PYDICOM or not syntax:
             return None
         pixels = self._implicit(place) if syntax == _IMPLICIT_UID else self._explicit(place)
-        if self._values.get("SpecificCharacterSet", b"").strip(b" \0") not in _PLAIN_TEXTS:
+        # The empty keyword stands for a sequence that only pydicom reads.
+        if "" in self._values or self._values.get("SpecificCharacterSet", b"").strip(b" \0") not in _PLAIN_TEXTS:
             return None
         return QuickHeader(self._values, self._codes, pixels)
 
@@ -206,7 +202,7 @@ class _Walk:
                 raise _UnusualError
             if tag in names:
                 value = self._bytes[place:stop]
-                self._values[_known(names[tag])] = value
+                self._values[names[tag]] = value
                 if tag == _TRANSFER_SYNTAX:
                     syntax = value.rstrip(b"\0 ")
             place = stop
@@ -236,7 +232,7 @@ class _Walk:
                 if place > size:
                     buffer = self._need(place)
                     size = len(buffer)
-                keyword = _known(names[tag])
+                keyword = names[tag]
                 values[keyword] = buffer[start:place]
                 # Unknown values of known elements are those of the standard (PS3.5 6.2.2 note 3).
                 if code != expected[keyword] and code != b"UN":
@@ -268,7 +264,8 @@ class _Walk:
                 if place > size:
                     buffer = self._need(place)
                     size = len(buffer)
-                values[_known(names[tag])] = buffer[start:place]
+                keyword = names[tag]
+                values[keyword] = buffer[start:place]
 
     def _behind_sequence(self, start: int, explicit: bool) -> int:
         """The place behind a sequence of undefined length.
