@@ -33,6 +33,7 @@ from saliency_viewer.gui.restoring import Restored, restore
 from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.models import OwnCode, read_card
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.spatial import Geometry
 
 Item = TypeVar("Item")
 _FIRST = Preview(None, "First image", "still reading the folder")
@@ -189,13 +190,15 @@ class Opening(QObject):
         self._pool.run(lambda: read_card(package), show)
 
     def open_regions(self, path: str) -> None:
-        """Read a label map on the shown image's grid."""
-        volume = self._state.volume
-        if volume is None:
+        """Read a label map on the shown image's grid; it belongs to that image, whatever is shown by then."""
+        case = self._state.case
+        if case is None or case.volume is None:
             self._state.report(UserError("There is no image to lay regions on.", "Open a study first."))
-            return
-        geometry = volume.geometry
-        self._pool.run(lambda: read_regions(path, geometry), self._editing.put)
+        else:
+            self._read_regions(path, case, case.volume.geometry)
+
+    def _read_regions(self, path: str, case: Case, geometry: Geometry) -> None:
+        self._pool.run(lambda: read_regions(path, geometry), partial(self._editing.put, case))
 
     def open_demo(self, kind: str) -> None:
         """Write the phantom, open it with its model and its regions, and explain it."""

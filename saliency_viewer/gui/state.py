@@ -179,10 +179,13 @@ class DocumentState(QObject):
         if changes.keys() - {"fade", "threshold", "region"}:
             self.view_changed.emit()
 
-    def touch_regions(self) -> None:
-        """The editor of the shown case has changed its regions."""
+    def touch_regions(self, case: Case) -> None:
+        """The editor of a case has changed its regions."""
         self.touch()
-        self.regions_changed.emit()
+        if case is self.case:
+            self.regions_changed.emit()
+        else:
+            self.cases_changed.emit()
 
     def set_compute(self, compute: Compute) -> None:
         """What is being computed, and how far it is."""
