@@ -174,6 +174,7 @@ class MainWindow(QMainWindow):
             self.desk.ask_to_close(self.close_anyway)
             return
         self.layout_memory.keep()
+        self.hide()  # first: what is being written may take seconds, and nobody should look at a window that is stuck
         self.end()
         event.accept()
 
