@@ -71,7 +71,7 @@ class ScreenshotTaker(QObject):
     def _leave(self, status: int) -> None:
         self.status = status
         self._timer.stop()
-        self._window.state.touch(False)
+        self._window.state.forget_changes()
         self._window.close()
         QApplication.exit(status)
 

@@ -216,9 +216,12 @@ class Opening(QObject):
         """Reopen saved work; the image is read again from where it was."""
 
         def show(restored: Restored) -> None:
-            self._restored(restored)
-            if not is_ours(path):
+            if is_ours(path):
+                restored.case.recovery = path
+            else:
+                restored.case.path = path
                 self._recent.add_study(str(path))
+            self._restored(restored)
 
         def seen(volume: Volume) -> None:  # in the pool's thread
             self._pool.tell(lambda: self._state.set_preview(replace(_CHECKED, volume=volume) if wanted() else None))
@@ -235,7 +238,8 @@ class Opening(QObject):
         position = self._state.add_cases([case])
         self._state.set_preview(None)
         self._state.show(position)
-        self._state.touch(False)
+        if case.recovery is not None:
+            self._state.touch(case)  # it is in no file of the user's
 
     # Helpers
 
