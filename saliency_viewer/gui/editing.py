@@ -35,6 +35,7 @@ class Editing(QObject):
         super().__init__(parent)
         self._state = state
         self._hear_view(intents)
+        intents.drawing.connect(state.set_drawing)
         intents.stroke.connect(self.draw)
         intents.add_region.connect(self.add)
         intents.remove_region.connect(lambda name: self._edit(lambda editor: editor.remove(name)))

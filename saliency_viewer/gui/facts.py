@@ -77,7 +77,8 @@ class Case:
     """One series of one study, and what was done with it.
 
     ``edits`` counts the changes of its regions and maps, and ``saved`` says after how many its session file ``path``
-    was written. ``recovery`` is the autosave that it came back from, until a newer one takes over.
+    was written. ``recovery`` is the autosave that it came back from, until a newer one takes over,
+    ``mask`` a file of regions to lay on it as soon as it is read.
     """
 
     reference: ImageReference
@@ -95,6 +96,7 @@ class Case:
     saved: int = 0
     path: Path | None = field(default=None, repr=False)
     recovery: Path | None = field(default=None, repr=False)
+    mask: str = field(default="", repr=False)
 
     @property
     def modified(self) -> bool:

@@ -56,6 +56,7 @@ class DocumentState(QObject):
         self.loading = Loading()
         self.preview: Preview | None = None
         self.unreadable: list[tuple[int, tuple[Unreadable, ...]]] = []  # after how many cases, and the files
+        self.drawing = False  # an outline or a stroke is unfinished
         self._no_view = View()
 
     # Reading
@@ -208,6 +209,10 @@ class DocumentState(QObject):
         if preview is not self.preview:
             self.preview = preview
             self.preview_changed.emit()
+
+    def set_drawing(self, drawing: bool) -> None:
+        """An outline or a stroke has begun or ended."""
+        self.drawing = drawing
 
     def touch(self, case: Case) -> None:
         """There is work on this case that is not saved."""

@@ -151,7 +151,7 @@ def test_what_is_drawn_while_a_session_is_written_is_not_saved(qtbot, two, tmp_p
 def test_a_session_that_is_opened_says_nothing_about_other_cases(two, volume, tmp_path) -> None:
     draw(two, 0, 2)
     third = Case(ImageReference("third"), None, "Case 3", volume, "cd" * 32, path=tmp_path / "third.svsession")
-    two.opening._restored(Restored(third, "", None))
+    two.opening._restored(Restored(third, "", None), object())
     assert (two.first.modified, third.modified) == (True, False)
     assert refuses_to_close(two)
 
