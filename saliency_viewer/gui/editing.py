@@ -146,7 +146,8 @@ class Editing(QObject):
             return
         if regions.warnings:
             self._state.told.emit(" ".join(regions.warnings))
-        merged = editor.regions
+        said = dict.fromkeys((*editor.regions.warnings, *regions.warnings))
+        merged = replace(editor.regions, warnings=tuple(said))
         for region in regions.regions:
             merged = merged.with_new(region)
         if not len(editor.regions) and not editor.can_undo:

@@ -120,9 +120,10 @@ class Case:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Everything unusual about its files, each sentence once."""
+        """Everything unusual about its files, those of its regions too, each sentence once."""
         series = self.series.warnings if self.series is not None else ()
-        return self.volume.warnings if self.volume is not None else series
+        image = self.volume.warnings if self.volume is not None else series
+        return tuple(dict.fromkeys((*image, *(self.regions.warnings if self.regions is not None else ()))))
 
     @property
     def regions(self) -> RegionSet | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject
@@ -46,6 +47,9 @@ class Saving(QObject):
             self._state.report(UserError("There is no map to export.", "Choose a method and compute its map first."))
             return
         plan, result, regions = case.plan, case.result, case.regions
+        if regions is not None:
+            said = dict.fromkeys((*result.warnings, *regions.warnings))
+            result = replace(result, warnings=tuple(said))
         self._state.set_loading(Loading("Writing files"))
         self._pool.run(
             lambda: export_study(plan, result, regions, Path(folder), None, identify),

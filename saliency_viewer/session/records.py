@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol, get_args
 
@@ -119,12 +120,13 @@ def _regions_record(regions: RegionSet, arrays: Arrays) -> dict[str, Any]:
                 "bits": member,
             }
         )
-    return {"geometry": _geometry_record(regions.geometry), "items": items}
+    return {"geometry": _geometry_record(regions.geometry), "items": items, "warnings": list(regions.warnings)}
 
 
 def _regions(record: Mapping[str, Any], store: ArrayStore) -> RegionSet:
     geometry = _geometry(record["geometry"])
-    return RegionSet(geometry, tuple(_region(item, geometry, store) for item in record["items"]))
+    warnings = tuple(str(warning) for warning in record["warnings"])
+    return RegionSet(geometry, tuple(_region(item, geometry, store) for item in record["items"]), warnings)
 
 
 def _region(item: Mapping[str, Any], geometry: Geometry, store: ArrayStore) -> Region:
@@ -135,7 +137,7 @@ def _region(item: Mapping[str, Any], geometry: Geometry, store: ArrayStore) -> R
     )
     if not inside:
         raise ValueError("a region lies outside the image")
-    count = int(np.prod(shape))
+    count = math.prod(shape)  # exact, however large a damaged file says it is
     bits = store.array(str(item["bits"]), (-(-count // 8),), "|u1")
     patch = np.unpackbits(bits, count=count).astype(bool).reshape(shape)
     patch.setflags(write=False)
