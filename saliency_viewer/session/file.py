@@ -33,6 +33,7 @@ _SIGNS_OF_DAMAGE = (
     KeyError,
     TypeError,
     ValueError,
+    OverflowError,
     AttributeError,
     IndexError,
 )
@@ -61,6 +62,10 @@ def load_session(path: Path) -> Document:
         raise UserError("There is no such session file.", "Check the spelling of the path.") from None
     except _SIGNS_OF_DAMAGE as error:
         raise _foreign(error) from error
+    except MemoryError:
+        raise UserError(
+            "The session needs more memory than is free.", "Close other programs, or check that the file is whole."
+        ) from None
     except OSError as error:
         raise UserError("The session file cannot be read.", "Check that you may open it.") from error
 
@@ -96,7 +101,15 @@ class _Members(ArrayStore):
         """The named array, which must have this shape and type (a small file can claim a huge one)."""
         size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
         content = _read(self._archive, name, size + _LARGEST_HEADER)
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-        if array.shape != shape or array.dtype != np.dtype(dtype):
+        if _claimed(content) != (shape, np.dtype(dtype)):
             raise ValueError(f"{name} has another shape or type than said")
-        return np.asarray(array)
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+
+
+def _claimed(content: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type as an array's header says; NumPy would make room for them before it looks for the values."""
+    stream = io.BytesIO(content)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("not an array as we write it")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    return shape, dtype

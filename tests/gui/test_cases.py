@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QFileDialog, QPushButton
 
-from saliency_viewer.domain import ImageReference, Region, RegionSet, Volume
+from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest, Region, RegionSet, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.dialogs.message import MessageDialog
-from saliency_viewer.gui.facts import Case
-from saliency_viewer.gui.restoring import Restored
+from saliency_viewer.gui.facts import Case, View
+from saliency_viewer.gui.restoring import Restored, view_from
 from saliency_viewer.gui.viewer import Stroke
 from saliency_viewer.gui.window import MainWindow
+from saliency_viewer.regions import RegionEditor
 from saliency_viewer.session import Autosave, load_session, recoverable, save_session
 from saliency_viewer.spatial import Geometry
 
@@ -66,6 +67,39 @@ def test_regions_of_another_grid_are_refused(two) -> None:
     (dialog,) = two.findChildren(MessageDialog)
     assert "another image" in dialog.message.text()
     dialog.close()
+
+
+# What was done to an imported mask
+
+
+def test_what_was_done_to_a_mask_stays_in_sight_and_is_exported(qtbot, two, make_result, tmp_path) -> None:
+    left_out = "Parts outside the image are left out: lesion 40 %."
+    plan = AnalysisPlan(two.first.reference, "package", (MethodRequest("grad-cam"),))
+    two.state.set_result(two.first, plan, make_result())
+    two.editing.put(two.first, regions_on(two.first.volume.geometry, "lesion", left_out))
+    two.intents.probe.emit((1, 1, 1))
+    assert two.notices.isVisible()
+    assert two.notices.words.text() == left_out
+    assert two.first.warnings == (left_out,)
+    draw(two, 0, 2)
+    assert two.first.regions.warnings == (left_out,)
+    two.intents.export.emit(str(tmp_path / "out"), False)
+    settle(qtbot, two)
+    (manifest,) = (tmp_path / "out").rglob("manifest*.json")
+    assert left_out in manifest.read_text()
+    two.intents.show_case.emit(1)
+    assert not two.notices.isVisible()
+
+
+def test_undoing_an_import_takes_back_what_was_said_of_it(two) -> None:
+    draw(two, 0, 2)
+    two.editing.put(two.first, regions_on(two.first.volume.geometry, "lesion", "The mask was resampled."))
+    assert two.notices.words.text() == "The mask was resampled."
+    two.intents.undo.emit()
+    assert two.first.regions.warnings == ()
+    assert not two.notices.isVisible()
+    two.intents.redo.emit()
+    assert two.first.warnings == ("The mask was resampled.",)
 
 
 # Saving
@@ -283,3 +317,44 @@ def test_recovered_work_of_several_cases_is_unsaved_and_goes_on_in_its_own_file(
     window.state.forget_changes()
     settle(qtbot, window)
     assert list((state / "saliency-viewer" / "autosave").iterdir()) == []
+
+
+# Damaged sessions
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"index": ["a", 0, 0]},
+        {"index": [1.5, 0, 0]},
+        {"index": [10**30, 0, 0]},
+        {"fade": "x", "threshold": "x"},
+        {"fade": None, "threshold": []},
+        {"fade": float("nan"), "threshold": float("nan")},
+        {"method": 5, "region": [1], "window": 5},
+    ],
+)
+def test_a_damaged_view_is_the_usual_one(stored, volume) -> None:
+    assert view_from(stored, volume) == View(index=(3, 10, 9))
+
+
+def test_a_share_beyond_its_range_is_clipped(volume) -> None:
+    view = view_from({"fade": float("inf"), "threshold": -(10**400)}, volume)
+    assert (view.fade, view.threshold) == (1.0, 0.0)
+
+
+def test_regions_of_another_size_than_the_image_of_their_session_are_refused(
+    qtbot, show_series, make_series, tmp_path
+) -> None:
+    window = show_series(make_series(1))
+    case = window.state.case
+    case.editor = RegionEditor(regions_on(Geometry.from_spacing((9, 20, 18))))
+    window.saving.save(tmp_path / "work.svsession")
+    settle(qtbot, window)
+    window.intents.open_paths.emit([str(tmp_path / "work.svsession")])
+    qtbot.waitUntil(lambda: bool(window.findChildren(MessageDialog)), timeout=20000)
+    (dialog,) = window.findChildren(MessageDialog)
+    assert "damaged" in dialog.message.text()
+    assert window.state.cases == [case]
+    dialog.close()
