@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from saliency_viewer.cli.anonymous import without_identity
+from saliency_viewer.cli.anonymous import unreadable_name, without_identity
 from saliency_viewer.cli.console import say
 from saliency_viewer.domain import Identity, Series, Study
 
@@ -35,7 +35,10 @@ def describe(study: Study, identify: bool) -> dict[str, Any]:
     """JSON-ready description; names, dates and UIDs only with ``identify``."""
     record: dict[str, Any] = {
         "series": [_describe(series, identify) for series in study.series],
-        "unreadable": [{"path": item.path, "reason": item.reason} for item in study.unreadable],
+        "unreadable": [
+            {"path": item.path if identify else unreadable_name(position, item.path), "reason": item.reason}
+            for position, item in enumerate(study.unreadable, start=1)
+        ],
     }
     if not identify:
         blanked: dict[str, Any] = without_identity(record, *study.identities)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -70,7 +71,7 @@ class ScreenshotTaker(QObject):
     def _leave(self, status: int) -> None:
         self.status = status
         self._timer.stop()
-        self._window.state.touch(False)
+        self._window.state.forget_changes()
         self._window.close()
         QApplication.exit(status)
 
@@ -108,7 +109,18 @@ def launch(paths: list[str], model: str | None, demo: str | None, screenshot: st
     QTimer.singleShot(0, lambda: _begin(window, paths, model, demo, taker is None))
     status = int(app.exec())
     window.end()
-    return taker.status if taker is not None and taker.status is not None else status
+    status = taker.status if taker is not None and taker.status is not None else status
+    if window.pool.abandoned:
+        _leave_at_once(status)
+    return status
+
+
+def _leave_at_once(status: int) -> None:
+    """End while a library still reads: Python's own end would wait for its thread, or break it off in the middle."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def prepare(app: QApplication) -> None:

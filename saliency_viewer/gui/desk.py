@@ -18,6 +18,7 @@ from saliency_viewer.gui.dialogs.export import ExportDialog
 from saliency_viewer.gui.dialogs.layers import LayerDialog
 from saliency_viewer.gui.dialogs.message import MessageDialog, error_dialog
 from saliency_viewer.gui.dialogs.unreadable import UnreadableDialog
+from saliency_viewer.gui.facts import Case
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
@@ -70,7 +71,6 @@ class Desk(QObject):
         found = recoverable()
         if not found:
             return
-        newest = found[0]
 
         def discard() -> None:
             for one in found:
@@ -79,8 +79,8 @@ class Desk(QObject):
         self._ask(
             "Recover your work?",
             "The program ended unexpectedly the last time, and your work was kept.",
-            "Recovering opens the image, regions and maps as they were at the last autosave.",
-            ("Recover", lambda: self._intents.open_paths.emit([str(newest.path)])),
+            "Recovering opens each image with its regions and maps as they were at the last autosave.",
+            ("Recover", lambda: self._intents.open_paths.emit([str(one.path) for one in reversed(found)])),
             ("Not now", None),
             ("Delete it", discard),
         )
@@ -111,25 +111,43 @@ class Desk(QObject):
         self._ask(
             title,
             "There are regions or maps that were not saved.",
-            "Save keeps the image reference, model, maps and regions in one session file.",
+            "Save keeps image reference, model, maps and regions in a session file, one for each case.",
             ("Save…", self.save),
             ("Close without saving", close),
             ("Cancel", None),
         )
 
     def save(self) -> None:
-        """Save under the known name, else ask for one."""
-        if self._saving.path is not None:
-            self._saving.save(self._saving.path)
-        else:
-            self.save_as()
+        """Save the shown case and every other with unsaved work, each in its own file; ask for names not known yet."""
+        shown = self._state.case
+        others = [case for case in self._state.cases if case.modified and case is not shown]
+        wanted = [shown, *others] if shown is not None else others
+        for case in wanted:
+            if case.path is not None:
+                self._saving.save(case.path, case)
+        nameless = [case for case in wanted if case.path is None]
+        if nameless or not wanted:
+            self._save_each(nameless)
 
     def save_as(self) -> None:
-        """Ask for a name."""
-        if self._state.case is None:
+        """Ask for a name for the shown case."""
+        self._save_each([self._state.case] if self._state.case is not None else [])
+
+    def _save_each(self, cases: list[Case]) -> None:
+        """Ask for one name after another; who cancels is not asked for the others."""
+        if not cases:
             self.tell(UserError("There is nothing to save yet.", "Open a study first."))
             return
-        self._save_name("Save session", f"Session (*{SUFFIX})", SUFFIX, lambda p: self._saving.save(Path(p)))
+        case, *others = cases
+
+        def take(path: str) -> None:
+            self._saving.save(Path(path), case)
+            if others:
+                self._save_each(others)
+
+        one_of_several = len(self._state.cases) > 1
+        title = f"Save session of {case.title}" if one_of_several else "Save session"
+        self._save_name(title, f"Session (*{SUFFIX})", SUFFIX, take)
 
     def open_batch(self, methods: tuple[str, ...], allowed_code: Callable[[], frozenset[str]]) -> None:
         """The batch dialog, with the methods that are ticked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from PySide6.QtCore import QObject
 
 from saliency_viewer.domain import RegionSet
 from saliency_viewer.errors import UserError
+from saliency_viewer.gui.facts import Case
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.gui.viewer import Stroke
@@ -33,6 +35,7 @@ class Editing(QObject):
         super().__init__(parent)
         self._state = state
         self._hear_view(intents)
+        intents.drawing.connect(state.set_drawing)
         intents.stroke.connect(self.draw)
         intents.add_region.connect(self.add)
         intents.remove_region.connect(lambda name: self._edit(lambda editor: editor.remove(name)))
@@ -101,7 +104,7 @@ class Editing(QObject):
         if editor is None:
             return
         name = editor.add()
-        self._state.touch_regions()
+        self._state.touch_regions(case)
         self._state.change_view(region=name)
 
     def rename(self, name: str, new_name: str) -> None:
@@ -121,40 +124,56 @@ class Editing(QObject):
 
     def editor(self) -> RegionEditor | None:
         """The shown case's editor, made when first needed."""
-        case = self._state.case
+        return self._editor_of(self._state.case)
+
+    @staticmethod
+    def _editor_of(case: Case | None) -> RegionEditor | None:
         if case is None or case.volume is None:
             return None
         if case.editor is None:
             case.editor = RegionEditor(RegionSet(case.volume.geometry))
         return case.editor
 
-    def put(self, regions: RegionSet) -> None:
-        """Add imported regions behind those that are there, as one edit."""
-        editor = self.editor()
+    def put(self, case: Case, regions: RegionSet) -> None:
+        """Add regions of a file behind those of ``case``, which need not be shown any more, as one edit."""
+        editor = self._editor_of(case)
         if editor is None:
+            return
+        if not regions.geometry.same_as(editor.regions.geometry):
+            self._state.report(
+                UserError("The regions lie on the grid of another image.", "Show that image, then import them again.")
+            )
             return
         if regions.warnings:
             self._state.told.emit(" ".join(regions.warnings))
-        merged = editor.regions
+        said = dict.fromkeys((*editor.regions.warnings, *regions.warnings))
+        merged = replace(editor.regions, warnings=tuple(said))
         for region in regions.regions:
             merged = merged.with_new(region)
-        case = self._state.case
-        if case is not None and not len(editor.regions) and not editor.can_undo:
+        if not len(editor.regions) and not editor.can_undo:
             # Nothing was drawn yet, so there is nothing to come back to.
             case.editor = RegionEditor(merged)
-            self._state.touch_regions()
+            self._state.touch_regions(case)
         else:
-            self._edit(lambda used: used.replace_all(merged, "import regions"))
-        if self._state.view.region is None and len(merged):
-            self._state.change_view(region=merged.names[0])
+            self._edit(lambda used: used.replace_all(merged, "import regions"), case)
+        if case.view.region is None and len(merged):
+            self._select(case, merged.names[0])
+
+    def _select(self, case: Case, name: str) -> None:
+        if case is self._state.case:
+            self._state.change_view(region=name)
+        else:
+            case.view = replace(case.view, region=name)
 
     def _names(self) -> tuple[str, ...]:
         regions = self._state.regions
         return regions.names if regions is not None else ()
 
-    def _edit(self, change: Callable[[RegionEditor], object]) -> None:
-        editor = self.editor()
-        if editor is None:
+    def _edit(self, change: Callable[[RegionEditor], object], case: Case | None = None) -> None:
+        """Change the regions of ``case``, by default of the shown one."""
+        case = case or self._state.case
+        editor = self._editor_of(case)
+        if case is None or editor is None:
             return
         before = editor.regions
         try:
@@ -162,4 +181,4 @@ class Editing(QObject):
         except UserError as error:
             self._state.report(error)
         if editor.regions is not before:
-            self._state.touch_regions()
+            self._state.touch_regions(case)

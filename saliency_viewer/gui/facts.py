@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,12 @@ class Preview:
 
 @dataclass(eq=False)
 class Case:
-    """One series of one study, and what was done with it."""
+    """One series of one study, and what was done with it.
+
+    ``edits`` counts the changes of its regions and maps, and ``saved`` says after how many its session file ``path``
+    was written. ``recovery`` is the autosave that it came back from, until a newer one takes over,
+    ``mask`` a file of regions to lay on it as soon as it is read.
+    """
 
     reference: ImageReference
     series: Series | None
@@ -86,6 +92,16 @@ class Case:
     result: AnalysisResult | None = None
     rows: tuple[StatisticRow, ...] = ()
     view: View = field(default_factory=View)
+    edits: int = 0
+    saved: int = 0
+    path: Path | None = field(default=None, repr=False)
+    recovery: Path | None = field(default=None, repr=False)
+    mask: str = field(default="", repr=False)
+
+    @property
+    def modified(self) -> bool:
+        """Whether something was done with it that its session file does not hold."""
+        return self.edits != self.saved
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -104,9 +120,10 @@ class Case:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Everything unusual about its files, each sentence once."""
+        """Everything unusual about its files, those of its regions too, each sentence once."""
         series = self.series.warnings if self.series is not None else ()
-        return self.volume.warnings if self.volume is not None else series
+        image = self.volume.warnings if self.volume is not None else series
+        return tuple(dict.fromkeys((*image, *(self.regions.warnings if self.regions is not None else ()))))
 
     @property
     def regions(self) -> RegionSet | None:

@@ -1,4 +1,4 @@
-"""Reading and writing files beside the window: a small pool whose answers arrive in the window's thread."""
+"""Reading and writing files beside the window: small pools whose answers arrive in the window's thread."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from saliency_viewer.errors import Cancelled, UserError
+from saliency_viewer.gui.lanes import Lane
 from saliency_viewer.runtime.context import Progress, RunContext
 
 Item = TypeVar("Item")
 _LOG = logging.getLogger(__name__)
-_THREADS = 2
-_PATIENCE = 5000  # ms for work that is under way when the window closes
+# What takes minutes must hold up neither what takes moments nor work that is to be kept; writing is one thread, so that
+# of two writes of one file the later one wins.
+LaneName = Literal["quick", "load", "scan", "write"]
+_THREADS: dict[LaneName, int] = {"quick": 2, "load": 2, "scan": 3, "write": 1}
+_PATIENCE = 0.5  # seconds for readers that are at work when the window closes
+_PATIENCE_WRITING = 5.0
 _TOLD_EVERY = 0.05  # seconds; a folder of thousands of files must not flood the window with news
 
 
@@ -37,7 +42,7 @@ class Task:
 
 
 class FilePool(QObject):
-    """Runs functions off the window's thread, in the order given as far as two threads allow."""
+    """Runs functions off the window's thread: in four lanes, in each in the order given as far as its threads allow."""
 
     failed = Signal(object)  # UserError without a taker of its own
     idle = Signal()
@@ -46,10 +51,10 @@ class FilePool(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(_THREADS)
+        self._lanes = {name: Lane(name, threads) for name, threads in _THREADS.items()}
         self._open = 0
         self._closed = False
+        self._telling = threading.Lock()  # nobody may emit once the window is closed: Qt's side may be gone by then
         self._tasks: set[Task] = set()
         self._finished.connect(self._answer, Qt.ConnectionType.QueuedConnection)
         self._news.connect(self._pass_on, Qt.ConnectionType.QueuedConnection)
@@ -59,14 +64,20 @@ class FilePool(QObject):
         """Whether anything runs, waits or has not been answered."""
         return self._open > 0
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether something still runs that did not end when the pool was closed."""
+        return self._closed and any(lane.running for lane in self._lanes.values())
+
     def run(
         self,
         work: Callable[[], Item],
         done: Callable[[Item], None],
         failed: Callable[[UserError], None] | None = None,
+        lane: LaneName = "quick",
     ) -> None:
         """Call ``work`` in the pool, then ``done(result)`` or ``failed(error)`` in the window's thread."""
-        self.run_long(lambda _context: work(), done, failed=failed)
+        self.run_long(lambda _context: work(), done, failed=failed, lane=lane)
 
     def run_long(
         self,
@@ -76,6 +87,7 @@ class FilePool(QObject):
         progressed: Progress | None = None,
         stopped: Callable[[], None] | None = None,
         failed: Callable[[UserError], None] | None = None,
+        lane: LaneName = "load",
     ) -> Task:
         """As :meth:`run` for work that says how far it is and can be stopped.
 
@@ -89,24 +101,38 @@ class FilePool(QObject):
         self._tasks.add(task)
         context = RunContext(self._teller(task, progressed) if progressed else None, lambda: task.cancelled)
 
-        def attempt() -> None:
-            answer = self._attempted(lambda: work(context), done, failed or self.failed.emit, task)
-            self._finished.emit(lambda: self._end(task, answer, stopped))
+        refuse = failed or self.failed.emit
 
-        self._pool.start(attempt)
+        def attempt() -> None:
+            answer = self._attempted(lambda: work(context), done, refuse, task)
+            self._send(lambda: self._end(task, answer, stopped), ends=True)
+
+        self._lanes[lane].start(attempt)
         return task
 
     def tell(self, call: Callable[[], None]) -> None:
         """Have ``call`` made in the window's thread; from any thread."""
-        self._news.emit(call)
+        self._send(call)
 
     def close(self) -> None:
-        """Stop and wait for what runs, drop what waits; nothing is answered any more."""
-        self._closed = True
+        """Stop what runs, drop what waits; nothing is answered any more.
+
+        Waits for what is being written, and for a moment for readers; see :attr:`abandoned`.
+        """
+        with self._telling:
+            self._closed = True
         for task in self._tasks:
             task.cancel()
-        self._pool.clear()
-        self._pool.waitForDone(_PATIENCE)
+        for lane in self._lanes.values():
+            lane.close()
+        until = time.monotonic() + _PATIENCE
+        for name, lane in self._lanes.items():
+            lane.wait(_PATIENCE_WRITING if name == "write" else max(until - time.monotonic(), 0.0))
+
+    def _send(self, call: Callable[[], None], ends: bool = False) -> None:
+        with self._telling:
+            if not self._closed:
+                (self._finished if ends else self._news).emit(call)
 
     @staticmethod
     def _attempted(
@@ -137,7 +163,7 @@ class FilePool(QObject):
             now = time.monotonic()
             if now - last[0] >= _TOLD_EVERY:
                 last[0] = now
-                self._news.emit(lambda: None if task.cancelled else progressed(fraction, words))
+                self._send(lambda: None if task.cancelled else progressed(fraction, words))
 
         return tell
 

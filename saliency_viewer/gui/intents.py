@@ -48,6 +48,7 @@ class Intents(QObject):
     toggle_graphics = Signal()
     toggle_cine = Signal()
     toggle_layout = Signal()
+    drawing = Signal(bool)  # whether an outline or a stroke is unfinished
     stroke = Signal(object)  # Stroke
     add_region = Signal()
     remove_region = Signal(str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,25 @@ def restore(path: Path, context: RunContext, seen: Callable[[Volume], None]) -> 
             "The image has changed since the session was saved, so its regions and maps may not fit.",
             "Put the original image back, or open the study anew.",
         )
+    _check_grids(document, loaded.volume)
     case = Case(reference, series, found.name, loaded.volume, found.digest, loaded.thumbnail)
     case.editor = RegionEditor(document.regions) if document.regions is not None else None
     case.plan = document.plan
     case.result = _result(document, loaded.volume, model[0] if model else None, found.digest)
     case.view = view_from(document.view, loaded.volume)
     return Restored(case, document.model, model)
+
+
+def _check_grids(document: Document, volume: Volume) -> None:
+    """Regions and maps of another size than the image could not even be drawn."""
+    grids = [amap.geometry for amap in document.maps]
+    if document.regions is not None:
+        grids.append(document.regions.geometry)
+    if any(grid.shape != volume.geometry.shape for grid in grids):
+        raise UserError(
+            "The session is damaged: its regions or maps do not have the size of its image.",
+            "Open the study anew, or an older copy of the session.",
+        )
 
 
 def _result(document: Document, volume: Volume, card: ModelCard | None, digest: str) -> AnalysisResult | None:
@@ -64,19 +77,34 @@ def _result(document: Document, volume: Volume, card: ModelCard | None, digest: 
     )
 
 
-def view_from(stored: Any, volume: Volume) -> View:
-    """The stored settings that still make sense for this image."""
-    shape = volume.geometry.shape
-    index = stored.get("index")
-    fits = isinstance(index, list) and len(index) == 3 and all(0 <= i < n for i, n in zip(index, shape, strict=True))
-    place = (int(index[0]), int(index[1]), int(index[2])) if fits else (shape[0] // 2, shape[1] // 2, shape[2] // 2)
-    fade, threshold = float(stored.get("fade", 0.5)), float(stored.get("threshold", 0.0))
+def view_from(stored: Mapping[str, Any], volume: Volume) -> View:
+    """The stored settings that make sense for this image; of what does not, the usual ones."""
+    usual = View()
     return View(
-        index=place,
-        fade=min(max(fade, 0.0), 1.0),
-        threshold=min(max(threshold, 0.0), 1.0),
-        method=stored.get("method"),
-        region=stored.get("region"),
+        index=_place(stored.get("index"), volume.geometry.shape),
+        fade=_share(stored.get("fade"), usual.fade),
+        threshold=_share(stored.get("threshold"), usual.threshold),
+        method=_name(stored.get("method")),
+        region=_name(stored.get("region")),
         window=window_from(stored.get("window")),
         graphics=bool(stored.get("graphics", True)),
     )
+
+
+def _place(value: Any, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """A stored index if it lies in the image, else the middle."""
+    known = isinstance(value, list) and len(value) == 3 and all(isinstance(i, int) for i in value)
+    if known and all(0 <= i < n for i, n in zip(value, shape, strict=True)):
+        return value[0], value[1], value[2]
+    return shape[0] // 2, shape[1] // 2, shape[2] // 2
+
+
+def _share(value: Any, usual: float) -> float:
+    """A number as a share of 0..1."""
+    if not isinstance(value, (int, float)) or value != value:  # NaN is not itself
+        return usual
+    return float(min(max(value, 0), 1))
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -55,7 +56,7 @@ class DocumentState(QObject):
         self.loading = Loading()
         self.preview: Preview | None = None
         self.unreadable: list[tuple[int, tuple[Unreadable, ...]]] = []  # after how many cases, and the files
-        self.modified = False
+        self.drawing = False  # an outline or a stroke is unfinished
         self._no_view = View()
 
     # Reading
@@ -102,6 +103,11 @@ class DocumentState(QObject):
     def regions(self) -> RegionSet | None:
         """Regions of the shown case."""
         return self.case.regions if self.case is not None else None
+
+    @property
+    def modified(self) -> bool:
+        """Whether there is work on any case that is not saved."""
+        return any(case.modified for case in self.cases)
 
     # Changing
 
@@ -152,7 +158,7 @@ class DocumentState(QObject):
     def set_result(self, case: Case, plan: AnalysisPlan, result: AnalysisResult) -> None:
         """What an analysis gave."""
         case.plan, case.result = plan, result
-        self.touch()
+        self.touch(case)
         self.cases_changed.emit()
         if case is self.case:
             self.result_changed.emit()
@@ -179,10 +185,13 @@ class DocumentState(QObject):
         if changes.keys() - {"fade", "threshold", "region"}:
             self.view_changed.emit()
 
-    def touch_regions(self) -> None:
-        """The editor of the shown case has changed its regions."""
-        self.touch()
-        self.regions_changed.emit()
+    def touch_regions(self, case: Case) -> None:
+        """The editor of a case has changed its regions."""
+        self.touch(case)
+        if case is self.case:
+            self.regions_changed.emit()
+        else:
+            self.cases_changed.emit()
 
     def set_compute(self, compute: Compute) -> None:
         """What is being computed, and how far it is."""
@@ -201,9 +210,27 @@ class DocumentState(QObject):
             self.preview = preview
             self.preview_changed.emit()
 
-    def touch(self, modified: bool = True) -> None:
-        """There is work that is not saved (or, with False, all is saved)."""
-        self.modified = modified
+    def set_drawing(self, drawing: bool) -> None:
+        """An outline or a stroke has begun or ended."""
+        self.drawing = drawing
+
+    def touch(self, case: Case) -> None:
+        """There is work on this case that is not saved."""
+        case.edits += 1
+        self.saved_changed.emit()
+
+    def mark_saved(self, case: Case, edits: int, path: Path) -> None:
+        """A session file holds what this case was after so many edits, and no other case any more."""
+        for other in self.cases:
+            if other is not case and other.path == path:
+                other.path, other.saved = None, -1 if other.regions or other.result else other.edits
+        case.path, case.saved = path, edits
+        self.saved_changed.emit()
+
+    def forget_changes(self) -> None:
+        """What is not saved is not wanted."""
+        for case in self.cases:
+            case.saved = case.edits
         self.saved_changed.emit()
 
     def report(self, error: UserError) -> None:

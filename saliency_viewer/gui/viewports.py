@@ -62,6 +62,7 @@ class ViewGrid(QWidget):
         self._summary = SummaryCell(state)
         self._cells: list[Cell] = []
         self._active = 0
+        self._drawing = False
         self._arranged: object = None
         state.volume_changed.connect(self.rebuild)
         # Panels first, pictures in the next turn of the event loop: together they would take longer than two frames.
@@ -82,6 +83,7 @@ class ViewGrid(QWidget):
         view.crosshair_requested.connect(intents.set_crosshair)
         view.probed.connect(intents.probe)
         view.stroke_finished.connect(intents.stroke)
+        view.gesture_changed.connect(self._tell_drawing)
         view.brush_radius_requested.connect(intents.set_radius)
         view.activated.connect(lambda: self._activate(view))
         return view
@@ -156,6 +158,14 @@ class ViewGrid(QWidget):
                 one.set_crosshair(view.index if volume.is_stack else None)
                 one.set_tool(view.tool)
                 one.set_brush_radius(view.radius)
+
+        self._tell_drawing()  # another slice or tool drops what was begun
+
+    def _tell_drawing(self) -> None:
+        drawing = any(view.drawing for view in self.views)
+        if drawing != self._drawing:
+            self._drawing = drawing
+            self._intents.drawing.emit(drawing)
 
     def _draw_maps(self) -> None:
         view = self._state.view

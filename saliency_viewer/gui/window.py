@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QScrollArea, QStackedWid
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.actions import make_actions
 from saliency_viewer.gui.analysis import Analysis
+from saliency_viewer.gui.autosaving import Autosaving
 from saliency_viewer.gui.cine import Cine
 from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.desk import Desk
@@ -64,7 +65,8 @@ class MainWindow(QMainWindow):
         self.consent = Consent(self.intents, self)
         self.preparing = Preparing(self.state, self.worker, self.consent, self)
         self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self.consent, self)
-        self.saving = Saving(self.state, self.intents, self.pool, autosave or Autosave(), self)
+        self.saving = Saving(self.state, self.intents, self.pool, self)
+        self.autosaving = Autosaving(self.state, self.pool, autosave or Autosave(), self)
         self.desk = Desk(self.state, self.intents, self.saving, self)
         self.actions_by_id = make_actions(self, self.intents)
         self._whole = self._assemble()
@@ -174,12 +176,13 @@ class MainWindow(QMainWindow):
             self.desk.ask_to_close(self.close_anyway)
             return
         self.layout_memory.keep()
+        self.hide()  # first: what is being written may take seconds, and nobody should look at a window that is stuck
         self.end()
         event.accept()
 
     def close_anyway(self) -> None:
         """Close without saving."""
-        self.state.touch(False)
+        self.state.forget_changes()
         QTimer.singleShot(0, self.close)
 
     def end(self) -> None:
@@ -188,5 +191,5 @@ class MainWindow(QMainWindow):
             dialog.end_now()
         self.cine.stop()
         self.pool.close()
-        self.saving.forget()
+        self.autosaving.forget()
         self.worker.close()

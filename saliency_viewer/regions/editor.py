@@ -134,14 +134,17 @@ class RegionEditor:
         return True
 
     def replace_all(self, region_set: RegionSet, text: str = "replace regions") -> None:
-        """Take over all regions of another set on the same grid (an import, automatic regions) as one step."""
+        """Take over all regions of another set on the same grid (an import, automatic regions) as one step.
+
+        What the set says of its files comes with them, and goes with them when the step is undone.
+        """
         if region_set.geometry.shape != self._regions.geometry.shape:
             raise UserError(
                 "The regions belong to an image of another size.", "Choose the regions that belong to this image."
             )
         removed = tuple(PackedRegion.of(region) for region in self._regions.regions)
         added = tuple(PackedRegion.of(region) for region in region_set.regions)
-        self._do(SpliceEdit(text, 0, removed, added))
+        self._do(SpliceEdit(text, 0, removed, added, (self._regions.warnings, region_set.warnings)))
 
     def undo(self) -> Edit | None:
         """Take the last edit back and return it (its ``where`` is the slice to show); None when there is none."""

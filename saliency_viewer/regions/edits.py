@@ -134,12 +134,16 @@ class PackedRegion:
 
 @dataclass(frozen=True, eq=False)
 class SpliceEdit:
-    """Regions at ``position`` replaced by others: adding, removing, replacing all."""
+    """Regions at ``position`` replaced by others: adding, removing, replacing all.
+
+    ``warnings`` are the set's before and after, where those change with the regions.
+    """
 
     text: str
     position: int
     removed: tuple[PackedRegion, ...]
     added: tuple[PackedRegion, ...]
+    warnings: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     where = None
 
@@ -150,13 +154,14 @@ class SpliceEdit:
 
     def forward(self, regions: RegionSet) -> RegionSet:
         """Put the new ones in."""
-        return self._splice(regions, len(self.removed), self.added)
+        return self._splice(regions, len(self.removed), self.added, 1)
 
     def back(self, regions: RegionSet) -> RegionSet:
         """Put the old ones back."""
-        return self._splice(regions, len(self.added), self.removed)
+        return self._splice(regions, len(self.added), self.removed, 0)
 
-    def _splice(self, regions: RegionSet, out: int, packed: tuple[PackedRegion, ...]) -> RegionSet:
+    def _splice(self, regions: RegionSet, out: int, packed: tuple[PackedRegion, ...], side: int) -> RegionSet:
         kept = regions.regions
         new = tuple(one.unpack() for one in packed)
-        return replace(regions, regions=kept[: self.position] + new + kept[self.position + out :])
+        warnings = self.warnings[side] if self.warnings is not None else regions.warnings
+        return replace(regions, regions=kept[: self.position] + new + kept[self.position + out :], warnings=warnings)

@@ -1,7 +1,8 @@
-"""Work that survives a crash: a session file in the user's state folder, removed on a clean end."""
+"""Work that survives a crash: session files in the user's state folder, removed on a clean end."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -14,6 +15,7 @@ from saliency_viewer.session.document import Document
 from saliency_viewer.session.file import SUFFIX, save_session
 
 DEFAULT_INTERVAL = 30.0  # seconds
+_NUMBERS = itertools.count(1)  # a clock can give the same time twice
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,16 @@ class Autosave:
         Where to write; the user's state folder by default.
     interval:
         Seconds between two writes. 0 writes at every change.
+    path:
+        The file, when it is that of work which was recovered and goes on; else one of its own.
     """
 
-    def __init__(self, folder: Path | None = None, interval: float = DEFAULT_INTERVAL) -> None:
+    def __init__(
+        self, folder: Path | None = None, interval: float = DEFAULT_INTERVAL, path: Path | None = None
+    ) -> None:
         self._folder = folder or default_folder()
         self._interval = interval
-        self._path = self._folder / f"{os.getpid()}-{time.time_ns():x}{SUFFIX}"
+        self._path = path or self._folder / f"{os.getpid()}-{time.time_ns():x}-{next(_NUMBERS)}{SUFFIX}"
         self._unsaved: Document | None = None
         self._last = float("-inf")
 
@@ -46,6 +52,15 @@ class Autosave:
     def path(self) -> Path:
         """The file that holds this program's work."""
         return self._path
+
+    @property
+    def due(self) -> bool:
+        """Whether the interval since the last write is over."""
+        return time.monotonic() - self._last >= self._interval
+
+    def beside(self, path: Path | None = None) -> Autosave:
+        """Another one with the same folder and interval, for another document."""
+        return Autosave(self._folder, self._interval, path)
 
     @property
     def pending(self) -> bool:
@@ -59,7 +74,7 @@ class Autosave:
 
     def tick(self) -> None:
         """Write what is unsaved when the interval is over. Raises :class:`UserError` when the disk refuses."""
-        if self._unsaved is not None and time.monotonic() - self._last >= self._interval:
+        if self._unsaved is not None and self.due:
             self.flush()
 
     def flush(self) -> None:
@@ -67,8 +82,8 @@ class Autosave:
         if self._unsaved is None:
             return
         self._last = time.monotonic()
-        make_folder(self._folder)
-        self._folder.chmod(0o700)
+        make_folder(self._path.parent)
+        self._path.parent.chmod(0o700)
         write_text(_owner_file(self._path), json.dumps({"pid": os.getpid(), "started": _start_time(os.getpid())}))
         save_session(self._unsaved, self._path)
         self._unsaved = None

@@ -35,7 +35,6 @@ _SIGNS_OF_DAMAGE = (
     TypeError,
     ValueError,
     OverflowError,  # Infinity, which Python's JSON knows, where a whole number belongs
-    MemoryError,
     AttributeError,
     IndexError,
 )
@@ -64,6 +63,10 @@ def load_session(path: Path) -> Document:
         raise UserError("There is no such session file.", "Check the spelling of the path.") from None
     except _SIGNS_OF_DAMAGE as error:
         raise _foreign(error) from error
+    except MemoryError:
+        raise UserError(
+            "The session needs more memory than is free.", "Close other programs, or check that the file is whole."
+        ) from None
     except OSError as error:
         raise UserError("The session file cannot be read.", "Check that you may open it.") from error
 
@@ -99,15 +102,15 @@ class _Members(ArrayStore):
         """The named array, which must have this shape and type (a small file can claim a huge one)."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         content = _read(self._archive, name, size + _LARGEST_HEADER)
-        if _header(content) != (shape, np.dtype(dtype)):  # NumPy takes memory for whatever the header claims
+        if _claimed(content) != (shape, np.dtype(dtype)):
             raise ValueError(f"{name} has another shape or type than said")
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
 
 
-def _header(content: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type that an .npy file names."""
+def _claimed(content: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type as an array's header says; NumPy would make room for them before it looks for the values."""
     stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("not an array as we write it")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     return shape, dtype

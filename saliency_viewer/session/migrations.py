@@ -8,7 +8,7 @@ from typing import Any
 from saliency_viewer.errors import UserError
 
 FORMAT = "saliency-viewer session"
-VERSION = 2
+VERSION = 3
 
 Record = dict[str, Any]
 
@@ -31,8 +31,14 @@ def _located(holder: Record) -> Record:
     return {**holder, "geometry": {**holder["geometry"], **_UNKNOWN}}
 
 
+def _with_warnings(record: Record) -> Record:
+    """Version 3 keeps what was said of the files that regions came from."""
+    regions = record["regions"]
+    return {**record, "regions": None if regions is None else {**regions, "warnings": []}}
+
+
 # From version k (the key) to k + 1. A change of the schema raises VERSION and adds its step here.
-MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _with_grids}
+MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _with_grids, 2: _with_warnings}
 
 
 def migrate(

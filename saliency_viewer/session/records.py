@@ -22,7 +22,6 @@ from saliency_viewer.domain import (
     Validity,
 )
 from saliency_viewer.session.document import Document
-from saliency_viewer.session.views import usable_view
 from saliency_viewer.spatial import Geometry
 
 Arrays = MutableMapping[str, NDArray[np.generic]]
@@ -69,7 +68,7 @@ def from_record(record: Mapping[str, Any], store: ArrayStore) -> Document:
         maps=tuple(_map(item, store) for item in record["maps"]),
         prediction=None if prediction is None else _prediction(prediction),
         key_slices=tuple(int(index) for index in record["key_slices"]),
-        view=usable_view(dict(record["view"])),
+        view=dict(record["view"]),
     )
 
 
@@ -124,12 +123,13 @@ def _regions_record(regions: RegionSet, arrays: Arrays) -> dict[str, Any]:
                 "bits": member,
             }
         )
-    return {"geometry": _geometry_record(regions.geometry), "items": items}
+    return {"geometry": _geometry_record(regions.geometry), "items": items, "warnings": list(regions.warnings)}
 
 
 def _regions(record: Mapping[str, Any], store: ArrayStore) -> RegionSet:
     geometry = _geometry(record["geometry"])
-    return RegionSet(geometry, tuple(_region(item, geometry, store) for item in record["items"]))
+    warnings = tuple(str(warning) for warning in record["warnings"])
+    return RegionSet(geometry, tuple(_region(item, geometry, store) for item in record["items"]), warnings)
 
 
 def _region(item: Mapping[str, Any], geometry: Geometry, store: ArrayStore) -> Region:
@@ -140,7 +140,7 @@ def _region(item: Mapping[str, Any], geometry: Geometry, store: ArrayStore) -> R
     )
     if not inside:
         raise ValueError("a region lies outside the image")
-    count = math.prod(shape)
+    count = math.prod(shape)  # exact, however large a damaged file says it is
     bits = store.array(str(item["bits"]), (-(-count // 8),), "|u1")
     patch = np.unpackbits(bits, count=count).astype(bool).reshape(shape)
     patch.setflags(write=False)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from saliency_viewer.cli import run
-from saliency_viewer.cli.anonymous import without_identity
+from saliency_viewer.cli.anonymous import unreadable_name, without_identity
 from saliency_viewer.domain import Identity, Series, Study, Unreadable, Volume
 
 RECORD = {
@@ -54,7 +54,20 @@ DOE = Identity("DOE^JOHN", "PX-0042", "19700131", "20240215", ("ACC778", "Heller
     ("path", "shown"),
     [
         ("DOE_JOHN_19700131/1.dcm", "[removed]_[removed]_[removed]/1.dcm"),
-        ("doejohn/1.dcm", "doejohn/1.dcm"),  # three letters within a word are no name: "doe" of "does"
+        ("does/1.dcm", "does/1.dcm"),  # three letters within a word are no name
+        ("doejohn/1.dcm", "[removed]/1.dcm"),
+        ("John Doe JDoe doe_j/1.dcm", "[removed] [removed] [removed] [removed]_j/1.dcm"),
+        ("31Jan1970/1.dcm", "[removed]/1.dcm"),
+        ("31st January, 1970/1.dcm", "[removed]/1.dcm"),
+        ("jan 31 70/1.dcm", "[removed]/1.dcm"),
+        ("15. Februar 2024/1.dcm", "[removed]/1.dcm"),
+        ("15 févr. 2024/1.dcm", "[removed]/1.dcm"),
+        ("310170/1.dcm", "[removed]/1.dcm"),
+        ("700131 013170/1.dcm", "[removed] [removed]/1.dcm"),
+        ("31.1.70/1.dcm", "[removed]/1.dcm"),
+        ("15.2.2024, 2/15/24/1.dcm", "[removed], [removed]/1.dcm"),
+        ("31 slices of 1970 pixels/1.dcm", "31 slices of 1970 pixels/1.dcm"),
+        ("3101701/1.dcm", "3101701/1.dcm"),
         ("born 1970-01-31/1.dcm", "born [removed]/1.dcm"),
         ("31.01.1970/1.dcm", "[removed]/1.dcm"),
         ("31011970/1.dcm", "[removed]/1.dcm"),
@@ -64,7 +77,8 @@ DOE = Identity("DOE^JOHN", "PX-0042", "19700131", "20240215", ("ACC778", "Heller
         ("visit-2024-02-15/1.dcm", "visit-[removed]/1.dcm"),
         ("2024.02.14/1.dcm", "[removed]/1.dcm"),
         ("PX-0042/ACC778.dcm", "[removed]/[removed].dcm"),
-        ("PX0042/1.dcm", "PX0042/1.dcm"),
+        ("PX0042/1.dcm", "[removed]/1.dcm"),
+        ("PID 42/1.dcm", "PID 42/1.dcm"),
         ("by_anna_heller/1.dcm", "by_[removed]_[removed]/1.dcm"),
     ],
 )
@@ -76,6 +90,51 @@ def test_names_go_without_their_accents_and_in_parts_too() -> None:
     who = Identity(patient_name="Müller-Lüdenscheidt^Jürgen")
     for path in ("Mu\u0308ller/1", "MULLER/1", "mueller/1", "Lüdenscheidt/1", "muller-ludenscheidt/1"):
         assert _path_of(path, who) == "[removed]/1"
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "shown"),
+    [
+        ("Wu^Li", "Wu Li lung, WULI wu_li", "[removed] [removed] lung, [removed] [removed]_[removed]"),
+        ("Ng^Bo", "Ng, Bo bone angle", "[removed], [removed] bone angle"),
+        ("Yamada^Tarou=山田^太郎", "胸部 山田太郎 太郎君", "胸部 [removed] [removed]君"),
+        ("Li^Na=李^娜", "李娜胸部", "[removed]胸部"),
+        ("Kim^X=김^철수", "김철수 chest", "[removed] chest"),
+        ("O'Brien^Al", "OBrien chest", "[removed] chest"),
+        ("Doe^J", "J-shaped chest", "J-shaped chest"),  # an initial is in every other word
+    ],
+)
+def test_short_and_east_asian_names_go_and_so_do_names_written_as_one(name: str, description: str, shown: str) -> None:
+    record = {"series": [{"description": description}]}
+    assert without_identity(record, _identity(name))["series"][0]["description"] == shown
+
+
+def test_a_number_goes_without_its_zeros_too() -> None:
+    record = {"description": "PID 4123 thorax"}
+    assert without_identity(record, Identity(patient_id="004123")) == {"description": "PID [removed] thorax"}
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("DOE_JOHN_19700131/scan.nii", "file 3.nii"),
+        ("a/b.NII.GZ", "file 3.nii.gz"),
+        ("john.doe.dcm", "file 3.dcm"),
+        ("john.doe", "file 3"),
+        ("scan", "file 3"),
+    ],
+)
+def test_a_file_that_nobody_could_read_is_a_number_since_its_path_may_be_a_name(path: str, shown: str) -> None:
+    assert unreadable_name(3, path) == shown
+
+
+def test_nothing_of_a_path_is_printed_when_nobody_is_known(monkeypatch, capsys) -> None:
+    lost = tuple(Unreadable(f"DOE_JOHN_19700131/{k}.nii", "The file is damaged.") for k in range(2))
+    study = Study("x", (_series(1, "", Identity(), ""),), "", Identity(), lost)
+    monkeypatch.setattr("saliency_viewer.readers.open_study", lambda _path: study)
+    assert run(["info", "x"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2:] == ["Unreadable file 1.nii: The file is damaged.", "Unreadable file 2.nii: The file is damaged."]
 
 
 def test_everybody_in_a_folder_is_blanked_and_only_free_text_is() -> None:
@@ -112,7 +171,7 @@ def test_info_of_two_patients_names_groups_and_grids_and_nobody(two_patients, ca
     record = json.loads(text)
     assert [one["group"] for one in record["series"]] == ["patient 1, study 1", "patient 1, study 2", "patient 2"]
     assert [one["grids"] for one in record["series"]] == [["regular", "stored"], ["stored"], ["stored"]]
-    assert record["unreadable"] == [{"path": "[removed] [removed]/bad.dcm", "reason": "The file is damaged."}]
+    assert record["unreadable"] == [{"path": "file 1.dcm", "reason": "The file is damaged."}]
     assert run(["info", "x"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("Patient")] == [

@@ -113,7 +113,7 @@ def window(qtbot, tmp_path: Path, process: FakeProcess):
     made.show()
     made.start()
     yield made
-    made.state.touch(False)
+    made.state.forget_changes()
     made.close()
     assert not made.worker.isRunning()
     assert process.closed
@@ -127,7 +127,7 @@ def real_window(qtbot, tmp_path: Path):
     made.show()
     made.start()
     yield made
-    made.state.touch(False)
+    made.state.forget_changes()
     made.close()
 
 

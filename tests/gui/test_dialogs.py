@@ -202,7 +202,8 @@ def test_shares_and_values_are_two_views_of_the_same_rows(qtbot, opened, process
 def test_no_line_of_the_evidence_table_is_empty(qtbot, opened, process, make_result) -> None:
     mask = np.zeros(opened.state.volume.geometry.shape, dtype=bool)
     mask[2, 3:8, 3:8] = True
-    opened.editing.put(RegionSet(opened.state.volume.geometry, (Region.from_mask("r", "#56B4E9", mask),)))
+    drawn = RegionSet(opened.state.volume.geometry, (Region.from_mask("r", "#56B4E9", mask),))
+    opened.editing.put(opened.state.case, drawn)
     opened.methods.explain()
     process.say_result(make_result())
     qtbot.waitUntil(lambda: opened.state.result is not None and bool(opened.state.case.rows))

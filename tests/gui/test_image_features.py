@@ -13,10 +13,10 @@ from saliency_viewer.domain import AnalysisPlan, ImageReference, Unreadable, Vol
 from saliency_viewer.gui.cine import FRAMES_PER_SECOND
 from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.dialogs.unreadable import UnreadableDialog
+from saliency_viewer.gui.documents import document_of
 from saliency_viewer.gui.panels.studies import ClickRow
 from saliency_viewer.gui.panels.units import length_unit
 from saliency_viewer.gui.reading import thumbnail
-from saliency_viewer.gui.saving import document_of
 from saliency_viewer.gui.viewer import Stroke
 from saliency_viewer.spatial import Geometry
 
@@ -162,7 +162,7 @@ def test_plan_and_session_say_which_grid_they_are_of(qtbot, show_series, make_se
     qtbot.waitUntil(lambda: window.state.current == 1 and not window.pool.busy, timeout=20000)
     window.methods.explain()
     assert process.jobs[0].plan.image.grid == "stored"
-    assert document_of(window.state).image.grid == "stored"
+    assert document_of(window.state.case, "").image.grid == "stored"
 
 
 def test_a_session_on_the_other_grid_reads_that_grid_again(qtbot, show_series, make_series, tmp_path):

@@ -149,30 +149,6 @@ def test_an_array_whose_header_claims_another_size_takes_no_memory(
     assert peak < 2**24
 
 
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        {"index": ["a", 0, 0]},
-        {"index": [1.5, 0, 0]},
-        {"index": 3},
-        {"fade": None},
-        {"fade": "x"},
-        {"fade": math.nan},
-        {"threshold": 10**400},
-        {"method": 5},
-        {"region": [1]},
-    ],
-)
-def test_spoilt_view_settings_are_left_out_and_the_others_stay(
-    spoilt: dict[str, object], document: Document, tmp_path: Path
-) -> None:
-    path = save_session(document, tmp_path / "a.svsession")
-    good = {"index": [1, 2, 3], "fade": 0.25, "threshold": 0, "method": None, "region": "left lung", "graphics": False}
-    assert load_session(_index(path, view=good)).view == good
-    kept = {name: value for name, value in good.items() if name not in spoilt}
-    assert load_session(_index(path, view=good | spoilt)).view == kept
-
-
 def test_every_truncation_is_refused_and_never_a_traceback(document: Document, tmp_path: Path) -> None:
     content = save_session(document, tmp_path / "a.svsession").read_bytes()
     path = tmp_path / "cut.svsession"
@@ -224,6 +200,67 @@ def test_a_member_that_claims_a_huge_array_is_refused_before_it_is_unpacked(docu
             archive.writestr(name, content)
     with pytest.raises(UserError, match="not a session file"):
         load_session(path)
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(10**13,), (10**18,), (10**30,), (-5,)])
+def test_an_array_whose_header_claims_too_much_is_refused(
+    shape: tuple[int, ...], document: Document, tmp_path: Path
+) -> None:
+    saved = save_session(document, tmp_path / "a.svsession")
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(_rewritten(saved, {"regions/000.npy": _header(shape)}))
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("geometry", {"shape": [float("inf"), 17, 23]}),
+        ("geometry", {"affine": [[float("inf")] * 4] * 4}),
+        ("geometry", {"affine": [[0.0] * 4] * 4}),
+        ("item", {"origin": [float("inf"), 0, 0]}),
+        ("item", {"origin": [float("nan"), 0, 0]}),
+        ("item", {"shape": [10**6, 10**6, 10**6]}),
+    ],
+)
+def test_numbers_that_no_grid_has_are_refused(
+    part: str, value: dict[str, object], document: Document, tmp_path: Path
+) -> None:
+    saved = save_session(document, tmp_path / "a.svsession")
+    with zipfile.ZipFile(saved) as archive:
+        regions = json.loads(archive.read("session.json"))["regions"]
+    (regions["geometry"] if part == "geometry" else regions["items"][0]).update(value)
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(_index(saved, regions=regions))
+
+
+@pytest.mark.parametrize("slices", [[1e400], ["x"], [None], 3])
+def test_key_slices_that_are_no_numbers_are_refused(slices: object, document: Document, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a session file"):
+        load_session(_index(save_session(document, tmp_path / "a.svsession"), key_slices=slices))
+
+
+def test_what_was_said_of_the_files_of_regions_comes_back(document: Document, tmp_path: Path) -> None:
+    said = ("Parts outside the image are left out: lung 40 %.",)
+    regions = dataclasses.replace(document.regions, warnings=said)
+    saved = save_session(dataclasses.replace(document, regions=regions), tmp_path / "a.svsession")
+    assert load_session(saved).regions.warnings == said
+
+
+def test_a_session_of_version_2_opens_without_words_on_its_regions(document: Document, tmp_path: Path) -> None:
+    saved = save_session(document, tmp_path / "a.svsession")
+    with zipfile.ZipFile(saved) as archive:
+        record = json.loads(archive.read("session.json"))
+    del record["regions"]["warnings"]
+    found = load_session(_index(saved, version=2, regions=record["regions"]))
+    assert (found.regions.names, found.regions.warnings) == (document.regions.names, ())
+    empty = save_session(Document(), tmp_path / "b.svsession")
+    assert load_session(_index(empty, version=2)).regions is None
 
 
 def test_a_region_outside_its_image_is_refused(document: Document, tmp_path: Path) -> None:

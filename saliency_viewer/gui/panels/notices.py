@@ -1,4 +1,4 @@
-"""Below the pictures: what is unusual about the image's files, and the choice of a grid where there are two."""
+"""Below the pictures: what is unusual about the files of image and regions, and the choice of a grid of two."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NoticeLine(QFrame):
         self.words = ElidedLabel("", "warning")
         self.more = QPushButton("")
         self.more.setObjectName("mutedButton")
-        self.more.setToolTip("Everything that is unusual about the files of this image")
+        self.more.setToolTip("Everything that is unusual about the files of this image and its regions")
         self.more.clicked.connect(lambda: intents.warnings_dialog.emit())
         self._slices = label("Slices", "muted")
         self.grids: dict[Grid, QToolButton] = {}
@@ -49,7 +49,7 @@ class NoticeLine(QFrame):
         for widget in (self.more, self._slices, *self.grids.values()):
             line.addWidget(widget)
         self.setLayout(line)
-        for fact in (state.volume_changed, state.cases_changed, state.loading_changed):
+        for fact in (state.volume_changed, state.cases_changed, state.regions_changed, state.loading_changed):
             fact.connect(self.refresh)
         self.refresh()
 

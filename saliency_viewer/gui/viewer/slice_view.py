@@ -45,6 +45,7 @@ class SliceView(SliceCanvas):
     stroke_finished = Signal(object)  # Stroke
     brush_radius_requested = Signal(float)  # mm
     activated = Signal()
+    gesture_changed = Signal()  # see drawing
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,6 +58,7 @@ class SliceView(SliceCanvas):
             Qt.MouseButton.RightButton: WindowTool(self),
         }
         self._held: tuple[Qt.MouseButton, MouseTool] | None = None
+        self._drawing = False  # as it was said last
         self._wheel = WheelSteps()
         self._mouse: QPointF | None = None
         self._probed: tuple[int, int, int] | None = None
@@ -69,6 +71,11 @@ class SliceView(SliceCanvas):
     def tool(self) -> str:
         """Name of the tool of the left button."""
         return self._tool.name
+
+    @property
+    def drawing(self) -> bool:
+        """Whether an outline or a stroke is unfinished."""
+        return self._tool.busy
 
     def set_tool(self, name: str) -> None:
         """Give the left button a tool; what was half drawn is dropped. Raises ``ValueError`` for another name."""
@@ -216,8 +223,11 @@ class SliceView(SliceCanvas):
         self._repaint()
 
     def refresh(self) -> None:
-        """Paint the tool's marks again."""
+        """Paint the tool's marks again, which every tool asks for when it begins or ends."""
         self.update()
+        if self._drawing != self.drawing:
+            self._drawing = self.drawing
+            self.gesture_changed.emit()
 
     def ask_window(self, window: Window) -> None:
         """Emit :attr:`window_requested`."""
