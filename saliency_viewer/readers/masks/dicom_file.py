@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,28 +11,13 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.header import text
 from saliency_viewer.readers.dicom.opening import mend_syntax
 from saliency_viewer.readers.dicom.quiet import quietly
+from saliency_viewer.readers.dicom.scan import looks_like_dicom
 
-_HEAD = 140
-_GROUPS = (0x0002, 0x0008)  # the first group of a file without preamble
 _LAST_TAG = 0x00080060  # Modality stands behind SOPClassUID
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _CHUNK = 2**20
 _FIRST = 2**16  # bytes of a deflated file that hold its first elements
 _MOST_UNPACKED = 2**30  # bytes
-
-
-def looks_like_dicom(path: Path) -> bool:
-    """Whether a file has DICOM's mark, or starts with an element of the first groups; never raises."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-    except OSError:
-        return False
-    if head[128:132] == b"DICM":
-        return True
-    if len(head) < 8:
-        return False
-    return any(struct.unpack(f"{order}H", head[:2])[0] in _GROUPS for order in "<>") and head[2:4] != b"\0\0\0\0"
 
 
 def sop_class(path: Path) -> str:

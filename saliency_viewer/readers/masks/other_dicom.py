@@ -6,7 +6,8 @@ from pathlib import Path
 
 from saliency_viewer.domain import RegionSet
 from saliency_viewer.errors import UserError
-from saliency_viewer.readers.masks.dicom_file import looks_like_dicom, open_dicom
+from saliency_viewer.readers.dicom.scan import looks_like_dicom
+from saliency_viewer.readers.masks.dicom_file import open_dicom
 from saliency_viewer.spatial import Geometry
 
 
