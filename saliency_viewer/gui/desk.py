@@ -118,10 +118,14 @@ class Desk(QObject):
         )
 
     def save(self) -> None:
-        """Save the shown case and every other with unsaved work, each in its own file; ask for names not known yet."""
+        """Save every case with unsaved work, each in its own file, and ask for names not known yet.
+
+        The shown case comes first; its view is saved too when nothing was done with it, if that means no question.
+        """
         shown = self._state.case
-        others = [case for case in self._state.cases if case.modified and case is not shown]
-        wanted = [shown, *others] if shown is not None else others
+        wanted = [case for case in self._state.cases if case.modified and case is not shown]
+        if shown is not None and (shown.modified or shown.path is not None or not wanted):
+            wanted.insert(0, shown)
         for case in wanted:
             if case.path is not None:
                 self._saving.save(case.path, case)

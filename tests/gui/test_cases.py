@@ -156,6 +156,15 @@ def test_save_writes_every_case_with_unsaved_work_and_asks_for_the_names_it_lack
     assert not two.state.modified
 
 
+def test_a_case_without_work_is_not_asked_about_while_another_has_some(two) -> None:
+    draw(two, 0, 2)
+    two.intents.show_case.emit(1)
+    two.intents.save.emit()
+    (dialog,) = two.findChildren(QFileDialog)
+    assert dialog.windowTitle() == "Save session of Case 1"
+    dialog.close()
+
+
 def test_a_file_that_another_case_takes_over_no_longer_counts_as_its_own(qtbot, two, tmp_path) -> None:
     for position in (0, 1):
         draw(two, position, 2)
@@ -259,6 +268,25 @@ def test_reading_does_not_hold_up_the_autosave(qtbot, eager) -> None:
     settle(qtbot, eager)
 
 
+def test_what_is_drawn_while_an_autosave_is_written_is_in_the_next(qtbot, eager, monkeypatch) -> None:
+    go = threading.Event()
+
+    def slow(document, path):
+        go.wait(20)
+        return save_session(document, path)
+
+    monkeypatch.setattr("saliency_viewer.session.autosave.save_session", slow)
+    draw(eager, 0, 2)
+    eager.autosaving.tick()
+    draw(eager, 0, 3)
+    go.set()
+    settle(qtbot, eager)
+    assert kept_voxels(eager) == {"nowhere": 30}
+    eager.autosaving.tick()
+    settle(qtbot, eager)
+    assert kept_voxels(eager) == {"nowhere": 60}
+
+
 def test_a_disk_that_refuses_autosaves_is_told_once_and_tried_again(qtbot, eager, monkeypatch) -> None:
     tries = []
 
@@ -284,7 +312,11 @@ def test_closing_without_saving_leaves_no_autosave_behind(qtbot, eager, tmp_path
     draw(eager, 0, 2)
     draw(eager, 1, 2)
     eager.autosaving.tick()
+    settle(qtbot, eager)
+    go = threading.Event()
+    eager.pool.run(lambda: go.wait(20), lambda _: None, lane="write")  # what is removed must not depend on its turn
     eager.close_anyway()
+    threading.Timer(0.3, go.set).start()
     qtbot.waitUntil(lambda: not eager.isVisible(), timeout=20000)
     assert list((tmp_path / "autosave").iterdir()) == []
 

@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+import shiboken6
 
 from saliency_viewer.gui.files import FilePool
 
@@ -37,8 +38,9 @@ def test_what_is_written_twice_is_written_in_the_order_of_asking(qtbot, pool) ->
     go, written = threading.Event(), []
     pool.run(lambda: (go.wait(20), written.append("first")), lambda _: None, lane="write")
     pool.run(lambda: written.append("second"), lambda _: None, lane="write")
+    threading.Timer(0.2, go.set).start()
     with qtbot.waitSignal(pool.idle, timeout=20000):
-        go.set()
+        pass
     assert written == ["first", "second"]
 
 
@@ -57,6 +59,28 @@ def test_closing_waits_for_what_is_being_written(qtbot) -> None:
     pool.close()
     assert (written, pool.abandoned) == ([1], False)
     pool.deleteLater()
+
+
+def test_a_reader_that_goes_on_after_the_end_tells_nobody(qtbot) -> None:
+    pool, go, started = FilePool(), threading.Event(), threading.Event()
+    loose = threading.Event()
+
+    def read() -> None:
+        started.set()
+        go.wait(20)
+        pool.tell(lambda: None)
+        loose.set()
+
+    pool.run(read, lambda _: None)
+    qtbot.waitUntil(started.is_set)
+    pool.close()
+    assert pool.abandoned
+    shiboken6.delete(pool)
+    go.set()
+    assert loose.wait(20)  # it got past its news; an exception in a thread would fail the test too
+    for lane in pool._lanes.values():
+        lane.wait(20)
+    assert not pool.abandoned
 
 
 def test_the_window_is_gone_before_anything_is_waited_for(opened, monkeypatch) -> None:
