@@ -73,15 +73,19 @@ class Workers:
         done: queue.Queue[tuple[Task, Answer]] = queue.Queue(2 * self._count)
         busy = [_Runner(self, waiting, done) for _ in range(min(self._count, len(tasks)))]
         started: list[_Runner] = []
+        left = len(tasks)
         try:
             for one in busy:
                 one.start()
                 started.append(one)
-            for _ in tasks:
-                yield self._next(done, check)
+            while left:
+                found = self._next(done, check)
+                left -= 1
+                yield found
         finally:
-            for one in started:
-                one.stop()
+            if left:  # somebody lost interest; else the runners end by themselves, and their workers are kept
+                for one in started:
+                    one.stop()
             while any(one.is_alive() for one in started):
                 with suppress(queue.Empty):
                     done.get(timeout=0.01)
@@ -156,8 +160,9 @@ class _Runner(threading.Thread):
         try:
             self._serve()
         finally:
-            if self._worker is not None:
-                self._workers.give_back(self._worker)
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                self._workers.give_back(worker)
             self._workers.leave()
 
     def _serve(self) -> None:

@@ -90,3 +90,30 @@ def test_a_decoder_says_what_is_wrong_without_naming_the_file(workers: Workers, 
     ((_, answer),) = workers.answers([Task(0, _request(path), 20.0)], _nothing)
     assert "error" in answer.line
     assert "Quirin" not in str(answer.line)
+
+
+def test_workers_are_kept_from_one_run_to_the_next_but_few_of_them(tmp_path: Path) -> None:
+    many = Workers(DECODE_WORKER, 4)
+    try:
+        tasks = [Task(k, _request(_picture(tmp_path)), 20.0) for k in range(8)]
+        list(many.answers(tasks, _nothing))
+        kept = [worker._process.pid for worker in many._idle]
+        assert 1 <= len(kept) <= 2
+        list(many.answers(tasks[:1], _nothing))
+        assert {worker._process.pid for worker in many._idle} == set(kept)
+    finally:
+        many.close()
+
+
+def test_a_cancelled_worker_is_never_asked_again(tmp_path: Path) -> None:
+    workers = Workers(DECODE_WORKER, 1)
+    try:
+        task = Task(0, _request(_picture(tmp_path)), 20.0)
+        for _ in range(5):
+            run = workers.answers([task, task], _nothing)
+            next(run)
+            run.close()
+            ((_, answer),) = workers.answers([task], _nothing)
+            assert answer.failure == ""
+    finally:
+        workers.close()

@@ -140,5 +140,9 @@ def side_directions(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def transfer_syntax(dataset: Any) -> str:
-    """The transfer syntax UID of the file's meta group, empty when it names none."""
-    return text(getattr(dataset, "file_meta", {}), "TransferSyntaxUID")
+    """The transfer syntax UID of the file's meta group, empty when it names none.
+
+    What is no UID is damage, and might be somebody's name.
+    """
+    found = text(getattr(dataset, "file_meta", {}), "TransferSyntaxUID")
+    return found if not found.strip("0123456789.") else ""

@@ -123,4 +123,4 @@ def _encoding(header: Any) -> str:
     from pydicom.uid import UID
 
     syntax = transfer_syntax(header)
-    return UID(syntax).name if syntax else "Implicit VR Little Endian (assumed)"
+    return UID(syntax).name if syntax else "unknown"
