@@ -164,7 +164,8 @@ class Desk(QObject):
     def _show_warnings(self) -> None:
         warnings = self._state.case.warnings if self._state.case is not None else ()
         if warnings:
-            self._ask("About this image", warnings[0], "\n\n".join(warnings[1:]), ("Close", None))
+            first, *others = (words[:1].upper() + words[1:] for words in warnings)
+            self._ask("About this image", first, "\n\n".join(others), ("Close", None))
 
     def _export(self) -> None:
         if not self._state.maps:

@@ -201,7 +201,8 @@ def test_what_is_unusual_is_said_below_the_pictures_and_not_again_in_the_model_p
     assert line.more.text() == "1 more…"
     line.more.click()
     (dialog,) = window.findChildren(MessageDialog)
-    assert (dialog.message.text(), dialog.hint.text()) == warnings
+    assert dialog.message.text() == "Irregular spacing: gaps from 2 to 5 mm."
+    assert dialog.hint.text() == "Gantry tilt: 12 degrees."
     dialog.close()
     result = replace(make_result(), warnings=(*warnings, "the network met a gate"))
     window.state.set_result(window.state.case, AnalysisPlan(ImageReference("x"), "", ()), result)
@@ -369,3 +370,10 @@ def test_sizes_on_a_radiograph_are_said_to_be_at_the_detector(
     size = window.evidence.table.item(0, 5)
     assert size.text() == "30 mm²"
     assert ("at the detector" in size.toolTip()) is said
+
+
+def test_a_case_keeps_its_series_name_when_it_is_read_and_says_its_own_below(qtbot, show_series, make_series):
+    window = show_series(make_series(1), make_series(2))
+    qtbot.waitUntil(lambda: any(words.startswith("Case ") for words in _words(window.studies)))
+    words = _words(window.studies)
+    assert [text for text in words if text.startswith("Thorax")] == ["Thorax 1", "Thorax 2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -216,6 +217,17 @@ def test_a_media_directory_opens_the_folder_it_is_in(shared_data: Path) -> None:
     stored = sum(one.slices for one in study.series) + len(study.unreadable)
     assert 0 < stored < len(files) + 1
     assert all(one.load().array.size for one in study.series)
+
+
+def test_what_a_medium_lists_and_lacks_is_said(shared_data: Path, tmp_path: Path) -> None:
+    medium = shared_data / "dicom_edge" / "dicomdir_media"
+    shutil.copytree(medium, tmp_path / "copy")
+    assert not any("medium" in item.reason for item in open_study(tmp_path / "copy" / "DICOMDIR").unreadable)
+    images = sorted(p for p in (tmp_path / "copy").rglob("*") if p.is_file() and p.name != "DICOMDIR")
+    for path in images[:2]:
+        path.unlink()
+    said = [item.reason for item in open_study(tmp_path / "copy" / "DICOMDIR").unreadable]
+    assert any(words.startswith("2 files that the medium's directory lists are not there") for words in said)
 
 
 def test_hippocampus_volumes_match_nibabel(shared_data: Path) -> None:

@@ -121,15 +121,14 @@ class StudiesPanel(QScrollArea):
         made.setAccessibleName(case.title)
         words = QVBoxLayout()
         words.setSpacing(1)
-        words.addWidget(ElidedLabel(case.name))
+        words.addWidget(ElidedLabel(_heading(case)))
         for line in _about(case):
             words.addWidget(ElidedLabel(line, "muted"))
         line_up = row(_picture(case), spacing=theme.S + 2)
         line_up.addLayout(words, 1)
         line_up.setContentsMargins(theme.S, theme.S, theme.S, theme.S)
         made.setLayout(line_up)
-        described = case.series.description if case.series is not None else ""
-        made.setToolTip("\n".join(word for word in (case.title, described, *case.warnings) if word))
+        made.setToolTip("\n".join(word for word in (case.title, _heading(case), *case.warnings) if word))
         return made
 
     def _draw_maps(self) -> None:
@@ -158,13 +157,20 @@ class StudiesPanel(QScrollArea):
         return made
 
 
+def _heading(case: Case) -> str:
+    """What the series is called, before and after it is read; outputs carry the case's own name, which stands below."""
+    described = case.series.description if case.series is not None else ""
+    return described or case.name
+
+
 def _about(case: Case) -> tuple[str, str]:
     series = case.series
     kind = " · ".join(word for word in (series.modality, series.view) if word) if series is not None else ""
     count = series.slices if series is not None else 1
     many = "slices" if case.volume is None or case.volume.is_stack else "frames"
     other_grid = "" if case.grid == case.grids[0] else GRID_NAMES[case.grid].lower()
-    first = f"{other_grid or kind or 'image'} · {count} {'image' if count == 1 else many}"
+    about = other_grid or (case.name if case.name != _heading(case) else kind) or "image"
+    first = f"{about} · {count} {'image' if count == 1 else many}"
     if case.volume is None:
         return first, "not opened yet"
     maps = len(case.result.maps) if case.result is not None else 0

@@ -77,7 +77,7 @@ def _words(text: str, font: QFont, colour: QColor, ratio: float, size: QSizeF) -
         start = QPointF(_EDGE, _EDGE + QFontMetricsF(font).ascent())
         letters = QPainterPath()
         letters.addText(start, font, text)
-        edge = QPen(palette.with_alpha(palette.BLACK, 0.75), _EDGE)
+        edge = QPen(palette.with_alpha(palette.BLACK, 0.8), 2 * _EDGE - 1)  # half of it lies under the letters
         edge.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
         painter.strokePath(letters, edge)
         painter.setFont(font)

@@ -9,6 +9,7 @@ from typing import Any
 from saliency_viewer.domain import Series, Study, Unreadable
 from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.readers.dicom.grouping import grouped, labelled, numbered, with_groups
+from saliency_viewer.readers.dicom.medium import absent_files
 from saliency_viewer.readers.dicom.quiet import quietly
 from saliency_viewer.readers.dicom.scan import (
     Entry,
@@ -45,10 +46,11 @@ class DicomReader:
             return self._open(path, context, found)
 
     def _open(self, path: Path, context: RunContext, found: FirstImage | None) -> Study:
+        unreadable: list[Unreadable] = []
         if path.is_file() and is_media_directory(path):
+            unreadable += absent_files(path)
             path = path.parent
         root = path.parent if path.is_file() else path
-        unreadable: list[Unreadable] = []
 
         def closed(folder: Path) -> None:
             unreadable.append(Unreadable(folder.relative_to(root).as_posix(), "The folder may not be read."))

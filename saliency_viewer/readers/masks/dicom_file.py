@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +20,17 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _CHUNK = 2**20
 _FIRST = 2**16  # bytes of a deflated file that hold its first elements
 _MOST_UNPACKED = 2**30  # bytes
+
+
+@contextmanager
+def damage_is_said() -> Iterator[None]:
+    """What a damaged header leads to becomes a :class:`UserError`: it gives values of any kind, anywhere."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise damaged(error) from error
 
 
 def sop_class(path: Path) -> str:

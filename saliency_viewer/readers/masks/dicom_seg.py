@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import Region, RegionSet, UniqueNames
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.header import functional, number, numbers, text
-from saliency_viewer.readers.masks.dicom_file import damaged, open_dicom, sop_class
+from saliency_viewer.readers.masks.dicom_file import damage_is_said, damaged, open_dicom, sop_class
 from saliency_viewer.readers.masks.naming import clean_name, lab_colour, listed, palette
 from saliency_viewer.readers.masks.seg_grid import FrameGrid, frame_grid
 from saliency_viewer.readers.masks.seg_pixels import frames
@@ -37,12 +37,8 @@ class SegReader:
     def read(self, path: Path, image: Geometry) -> RegionSet:
         """Segments as regions, with their labels and colours; fractions are cut at half their maximum."""
         dataset = open_dicom(path)
-        try:
+        with damage_is_said():
             return _regions(dataset, image)
-        except UserError:
-            raise
-        except Exception as error:  # a damaged header gives values of any kind, anywhere
-            raise damaged(error) from error
 
 
 @dataclass

@@ -14,7 +14,7 @@ from saliency_viewer.domain import Region, RegionSet, UniqueNames
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.dicom.header import functional, number, numbers, text
 from saliency_viewer.readers.masks.contours import Absurd, Oblique, Outlines, filled, outlines
-from saliency_viewer.readers.masks.dicom_file import damaged, open_dicom, sop_class
+from saliency_viewer.readers.masks.dicom_file import damage_is_said, open_dicom, sop_class
 from saliency_viewer.readers.masks.naming import clean_name, hex_colour, listed, palette
 from saliency_viewer.readers.masks.placing import has_place, require_same_frame
 from saliency_viewer.readers.masks.planes import usual_gap
@@ -46,12 +46,8 @@ class RtStructReader:
                 "Open the image as DICOM, or save the structures as a label map of its shape.",
             )
         dataset = open_dicom(path)
-        try:
+        with damage_is_said():
             return _regions(_structures(dataset), image)
-        except UserError:
-            raise
-        except Exception as error:  # a damaged header gives values of any kind, anywhere
-            raise damaged(error) from error
 
 
 @dataclass
