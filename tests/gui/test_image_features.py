@@ -374,6 +374,7 @@ def test_sizes_on_a_radiograph_are_said_to_be_at_the_detector(
 
 def test_a_case_keeps_its_series_name_when_it_is_read_and_says_its_own_below(qtbot, show_series, make_series):
     window = show_series(make_series(1), make_series(2))
-    qtbot.waitUntil(lambda: any(words.startswith("Case ") for words in _words(window.studies)))
-    words = _words(window.studies)
-    assert [text for text in words if text.startswith("Thorax")] == ["Thorax 1", "Thorax 2"]
+    qtbot.waitUntil(lambda: bool(window.state.cases[0].image_hash))
+    number = window.state.cases[0].name.removeprefix("Case ")
+    qtbot.waitUntil(lambda: any(words.startswith(f"{number} · ") for words in _words(window.studies)))
+    assert [text for text in _words(window.studies) if text.startswith("Thorax")] == ["Thorax 1", "Thorax 2"]

@@ -169,7 +169,8 @@ def _about(case: Case) -> tuple[str, str]:
     count = series.slices if series is not None else 1
     many = "slices" if case.volume is None or case.volume.is_stack else "frames"
     other_grid = "" if case.grid == case.grids[0] else GRID_NAMES[case.grid].lower()
-    about = other_grid or (case.name if case.name != _heading(case) else kind) or "image"
+    number = case.name.removeprefix("Case ") if case.image_hash and case.name != _heading(case) else ""
+    about = other_grid or number or kind or "image"
     first = f"{about} · {count} {'image' if count == 1 else many}"
     if case.volume is None:
         return first, "not opened yet"
