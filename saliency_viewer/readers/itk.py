@@ -9,16 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from saliency_viewer.domain import Study
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.metaimage import read_metaimage
 from saliency_viewer.readers.nrrd import read_nrrd
 from saliency_viewer.readers.single import stored_study
-from saliency_viewer.readers.text_header import no_volume
-from saliency_viewer.readers.voxels import Stored, measured, read_array
+from saliency_viewer.readers.voxels import Stored, measured
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.spatial import Geometry
 
@@ -70,19 +66,3 @@ def itk_header(path: Path) -> ItkImage:
     stored, warnings = measured(stored)
     geometry, words = grid.geometry(stored.shape)
     return ItkImage(stored, geometry, (*warnings, *words))
-
-
-def itk_geometry(path: Path) -> Geometry:
-    """Geometry of (slice, row, column) of a file with one grey volume; :class:`UserError` for any other."""
-    image = itk_header(path)
-    if image.stored.images != 1 or image.stored.colour:
-        raise no_volume()
-    return image.geometry
-
-
-def itk_array(path: Path) -> NDArray[np.generic]:
-    """(slice, row, column) values of the first volume. Raises :class:`UserError` for colours."""
-    stored = itk_header(path).stored
-    if stored.colour:
-        raise no_volume()
-    return read_array(stored, 0, RunContext())

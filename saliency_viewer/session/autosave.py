@@ -62,11 +62,6 @@ class Autosave:
         """Another one with the same folder and interval, for another document."""
         return Autosave(self._folder, self._interval, path)
 
-    @property
-    def pending(self) -> bool:
-        """Whether a change waits to be written."""
-        return self._unsaved is not None
-
     def changed(self, document: Document) -> None:
         """Remember ``document``; written at once when the interval is over. Raises :class:`UserError`."""
         self._unsaved = document

@@ -64,11 +64,6 @@ class Pictures:
             mend_frames(dataset, len(dataset.get("PixelData") or b""))
         return cls(path, PixelForm.of(dataset), dataset, whole=dataset)
 
-    @property
-    def decoded_bytes(self) -> int:
-        """Bytes of one decoded picture."""
-        return int(self.form.plane_bytes * 1.5) + 1
-
     def decode(self, index: int) -> NDArray[Any]:
         """Picture ``index``: (row, column) with its bits as stored, or (row, column, 3) uint8 colours."""
         with quietly():

@@ -89,6 +89,8 @@ def _series(entries: list[Entry], root: Path, unreadable: list[Unreadable]) -> t
     for group in grouped(entries):
         try:
             described = series_of(group.entries, group.copies)
+        except NameError:
+            raise  # as in scan.py
         except Exception as error:  # headers that no rule foresaw must not keep the other series from opening
             reason = f"The header's numbers make no image ({type(error).__name__})."
             unreadable += [Unreadable(entry.path.relative_to(root).as_posix(), reason) for entry in group.entries]

@@ -129,6 +129,8 @@ def _open(frame: Frame) -> Source:
     try:
         header, payload = open_header(Path(path), walk(Path(path)))
         reason = complaint(Path(path), header, payload)
+    except NameError:
+        raise  # as in scan.py
     except Exception as error:  # a file that changed, vanished or was damaged since it was listed
         raise UserError(
             "A DICOM file of the series is damaged, was changed, or is gone.",
