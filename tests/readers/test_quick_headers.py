@@ -13,9 +13,10 @@ from pydicom.sequence import Sequence
 
 from saliency_viewer.readers.dicom.header import identity, number, numbers, text
 from saliency_viewer.readers.dicom.opening import open_header
+from saliency_viewer.readers.dicom.quick_header import QuickHeader
 from saliency_viewer.readers.dicom.quiet import quietly
 from saliency_viewer.readers.dicom.tags import wanted
-from saliency_viewer.readers.dicom.walk import QuickHeader, walk
+from saliency_viewer.readers.dicom.walk import walk
 
 _SPECIAL = {"TransferSyntaxUID", "MediaStorageSOPClassUID"}
 

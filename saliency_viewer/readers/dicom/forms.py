@@ -21,7 +21,7 @@ from saliency_viewer.readers.dicom.header import (
     value,
     whole,
 )
-from saliency_viewer.readers.dicom.walk import QuickHeader
+from saliency_viewer.readers.dicom.quick_header import QuickHeader
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from saliency_viewer.domain import Identity
+from saliency_viewer.readers.dicom.quick_header import QuickHeader
 from saliency_viewer.readers.dicom.tags import private_value_name
 from saliency_viewer.readers.dicom.values import finite_numbers, joined_text
-from saliency_viewer.readers.dicom.walk import QuickHeader
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _SIDES = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "H": (0, 0, 1), "F": (0, 0, -1)}

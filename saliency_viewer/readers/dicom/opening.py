@@ -18,9 +18,9 @@ from saliency_viewer.readers.dicom.payload import (
     mend_frames,
     payload_of,
 )
+from saliency_viewer.readers.dicom.quick_header import QuickHeader
 from saliency_viewer.readers.dicom.quiet import quietly
 from saliency_viewer.readers.dicom.tags import kept_by_pydicom
-from saliency_viewer.readers.dicom.walk import QuickHeader
 
 _MOST_HEADER = 64 * 2**20  # bytes of an inflated header; deflate can hide gigabytes in a megabyte
 _META_PART = 64 * 1024

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from saliency_viewer.readers.dicom.forms import PixelForm
 from saliency_viewer.readers.dicom.header import BIG_ENDIAN, transfer_syntax
+from saliency_viewer.readers.dicom.quick_header import QuickHeader
 from saliency_viewer.readers.dicom.tags import OVERLAY_GROUPS
 from saliency_viewer.readers.dicom.values import finite_numbers
-from saliency_viewer.readers.dicom.walk import QuickHeader
 
 _MOST_BITS = 2**31
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from saliency_viewer.readers.dicom.forms import PixelForm
 from saliency_viewer.readers.dicom.frames import MOST_FRAMES
 from saliency_viewer.readers.dicom.header import BIG_ENDIAN, number, transfer_syntax, value
-from saliency_viewer.readers.dicom.walk import PixelElement
+from saliency_viewer.readers.dicom.quick_header import PixelElement
 
 CUT_SHORT = "The file is cut short: it is smaller than its own pixels."
 IMPLICIT = "1.2.840.10008.1.2"
