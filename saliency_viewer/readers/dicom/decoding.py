@@ -22,7 +22,7 @@ _TASK_BYTES = 8 * 2**20  # decoded bytes of one request, so that a cine is sprea
 _MOST_TOGETHER = 256  # pictures of one request
 _SECONDS_EACH = 0.01  # for each picture, however small
 _SECONDS = 4.0  # for any picture
-_BYTES_PER_SECOND = 4 * 2**20  # and more for large ones: the slowest codec is ten times faster than this
+_BYTES_PER_SECOND = 4 * 2**20  # and more for large ones; the slowest codec, JPEG 2000, does four times this
 
 
 @cache
