@@ -56,7 +56,7 @@ class Grid3:
     def _directions(self) -> NDArray[np.float64] | None:
         """(3, 3) unit rows, the third one made up for a single slice; None when they span no room."""
         rows = self.directions
-        if rows is None or not np.isfinite(rows).all():
+        if rows is None or not np.isfinite(rows).all() or np.abs(rows).max() > _FARTHEST:
             return None
         if len(rows) == 2:
             rows = np.vstack([rows, np.cross(rows[0], rows[1])])

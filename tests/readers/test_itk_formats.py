@@ -100,7 +100,10 @@ def test_metaimage_without_usable_sizes_has_no_millimetres(tmp_path: Path, more:
     np.testing.assert_array_equal(series.load().array, _DATA)
 
 
-@pytest.mark.parametrize("matrix", ["0 0 0 0 0 0 0 0 0", "1 0 0 1 0 0 0 0 1", "nan 0 0 0 1 0 0 0 1"])
+_NO_ROOM = ["0 0 0 0 0 0 0 0 0", "1 0 0 1 0 0 0 0 1", "nan 0 0 0 1 0 0 0 1", "1e200 0 0 0 1 0 0 0 1"]
+
+
+@pytest.mark.parametrize("matrix", _NO_ROOM)
 def test_directions_that_span_no_room_leave_sides_unknown(tmp_path: Path, matrix: str) -> None:
     path = _meta(tmp_path / "a.mha", f"TransformMatrix = {matrix}\nElementSpacing = 1 2 3\n")
     series = open_study(path).series[0]

@@ -66,6 +66,8 @@ def _length(measures: Any, keyword: str) -> float | None:
 def _axes(orientations: NDArray[np.float64]) -> NDArray[np.float64]:
     """(3, 3): unit vectors along columns, along rows, and normal to the planes; refused when frames differ."""
     right, down = orientations[0, :3], orientations[0, 3:]
+    if np.abs(orientations).max() > 2:  # their squares could be too large for any number
+        raise damaged()
     lengths = float(np.linalg.norm(right)), float(np.linalg.norm(down))
     off = max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(right @ down)))
     if off > 0.01:
