@@ -13,9 +13,19 @@ from saliency_viewer.domain.result import AnalysisResult, MethodFailure
 from saliency_viewer.domain.statistics import OUTSIDE_REGIONS, STATISTIC_COLUMNS, WHOLE_IMAGE, StatisticRow
 from saliency_viewer.domain.study import Grid, Identity, Series, Study, Unreadable
 from saliency_viewer.domain.target import ScoreTarget
+from saliency_viewer.domain.training import (
+    DATASETS,
+    Box,
+    EpochFigures,
+    TrainingCase,
+    TrainingData,
+    TrainingPlan,
+    TrainingSettings,
+)
 from saliency_viewer.domain.volume import Volume
 
 __all__ = [
+    "DATASETS",
     "OUTSIDE_REGIONS",
     "REGION_COLOURS",
     "RESEARCH_NOTICE",
@@ -24,6 +34,8 @@ __all__ = [
     "AnalysisPlan",
     "AnalysisResult",
     "AttributionMap",
+    "Box",
+    "EpochFigures",
     "ExplainSpec",
     "Grid",
     "Identity",
@@ -43,6 +55,10 @@ __all__ = [
     "Series",
     "StatisticRow",
     "Study",
+    "TrainingCase",
+    "TrainingData",
+    "TrainingPlan",
+    "TrainingSettings",
     "UniqueNames",
     "Unreadable",
     "Validity",

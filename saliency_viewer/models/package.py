@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from saliency_viewer.domain import ModelCard
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.architectures import build_network
+from saliency_viewer.models.architectures import architecture_of, build_network
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.classifier import Classifier
@@ -23,7 +23,7 @@ from saliency_viewer.models.weights import load_state, read_state
 from saliency_viewer.runtime.files import make_folder, write_error
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu") -> Classifier:
@@ -57,16 +57,24 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
     content = files.read(card.weights)
     digest = hashlib.sha256(content)
     _compare_sums(files, card.weights, digest.hexdigest())
-    state = read_state(content)
-    del content  # weights can be large, and are in memory a second time from here on
-    network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
-    load_state(network, state)
+    network = _network(card, files, content, trust_code)
+    del content  # weights can be large
     code = own_code(card.architecture, files)
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
     classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device)
     _check_layer(classifier)
     return classifier
+
+
+def _network(card: ModelCard, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
+    """The network with its weights: a program out of ``content``, else built and filled from it."""
+    if architecture_of(card.architecture)[0].program:
+        return build_network(card.architecture, card.arguments, files, (), trust_code, content)
+    state = read_state(content)
+    network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
+    load_state(network, state)
+    return network
 
 
 def read_card(path: str | Path) -> tuple[ModelCard, OwnCode | None]:
