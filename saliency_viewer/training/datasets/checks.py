@@ -36,9 +36,9 @@ def check_findings(
     for done, one in enumerate(found):
         if done % 16 == 0:
             context.report(done / len(cases), f"Checking findings: {done:,} of {len(cases):,}")
-        for box in one.listed.case.boxes:
+        for box, row in zip(one.listed.case.boxes, one.listed.finding_rows, strict=False):
             if not _inside(box, one.shape):
-                problems.add(kinds.BOX_OUTSIDE, one.listed.row)
+                problems.add(kinds.BOX_OUTSIDE, row)
         if one.listed.case.mask:
             _check_mask(one, problems)
     return found, () if shape is None else (_RESIZED,)
@@ -71,14 +71,19 @@ def runs_shape(cases: Sequence[Looked]) -> tuple[int, int] | None:
 
 def _reach(one: Looked) -> float:
     """The number of pixels up to the end of the last run."""
-    return max(float(parse_runs(text).astype(np.float64).sum()) for text in one.listed.case.runs)
+    return max(map(_end, one.listed.case.runs))
+
+
+def _end(runs: str) -> float:
+    return float(parse_runs(runs).astype(np.float64).sum())  # whole numbers could wrap around
 
 
 def _with_runs_shape(one: Looked, shape: tuple[int, int] | None, problems: Problems) -> Looked:
     if not one.listed.case.runs:
         return one
-    if _reach(one) > math.prod(shape or one.shape[1:]):
-        problems.add(kinds.RUNS_OUTSIDE, one.listed.row)
+    for text, row in zip(one.listed.case.runs, one.listed.finding_rows, strict=False):
+        if _end(text) > math.prod(shape or one.shape[1:]):
+            problems.add(kinds.RUNS_OUTSIDE, row)
     return replace(one, listed=replace(one.listed, case=replace(one.listed.case, runs_shape=shape)))
 
 

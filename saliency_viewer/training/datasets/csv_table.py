@@ -48,7 +48,7 @@ class CsvTable:
 
     def read(self, plan: TrainingPlan, problems: Problems, context: RunContext) -> Listing:
         """One case for each row. Paths start beside the table, in ``images`` or ``masks`` there, or where we are."""
-        path = Path(plan.root).expanduser()
+        path = _table_file(Path(plan.root))
         table = read_table(path, "table")
         if not table.rows:
             raise UserError("The table has no rows below its header.", "Add a row for each image.")
@@ -69,6 +69,17 @@ class CsvTable:
             named_patients=bool(columns["patient"]),
             warnings=() if columns["patient"] else (_NO_PATIENTS,),
         )
+
+
+def _table_file(path: Path) -> Path:
+    """``path``, or the only table in it when it is a folder."""
+    if not path.is_dir():
+        return path
+    tables = sorted(path.glob("*.csv"))
+    if len(tables) != 1:
+        count = f"{len(tables)} tables" if tables else "no table (.csv)"
+        raise UserError(f"The folder holds {count}.", "Choose the file of the table itself.")
+    return tables[0]
 
 
 def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
