@@ -17,6 +17,7 @@ from saliency_viewer.spatial import Geometry, parse_runs
 from saliency_viewer.training.datasets import problems as kinds
 from saliency_viewer.training.datasets.findings import mask_regions
 from saliency_viewer.training.datasets.headers import Looked
+from saliency_viewer.training.datasets.places import is_there
 from saliency_viewer.training.datasets.problems import Problems
 from saliency_viewer.training.datasets.siim import PUBLISHED_SHAPE
 
@@ -89,7 +90,7 @@ def _with_runs_shape(one: Looked, shape: tuple[int, int] | None, problems: Probl
 
 def _check_mask(one: Looked, problems: Problems) -> None:
     path = one.listed.case.mask
-    if not Path(path).is_file():
+    if not is_there(Path(path)):
         problems.add(kinds.NO_MASK, one.listed.row)
         return
     try:

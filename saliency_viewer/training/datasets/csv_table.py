@@ -13,6 +13,7 @@ from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.datasets import problems as kinds
 from saliency_viewer.training.datasets.labels import MOST_CLASSES, UNKNOWN, class_of, classes_of, is_numeric
 from saliency_viewer.training.datasets.listing import Listed, Listing
+from saliency_viewer.training.datasets.places import is_there
 from saliency_viewer.training.datasets.problems import Problems
 from saliency_viewer.training.datasets.table import Row, Table, key, read_table
 
@@ -154,11 +155,4 @@ def _placed(folder: Path, name: str, inner: str) -> str:
     """A table's path starts beside the table, in a folder of that name there, or in the present folder."""
     given = Path(name.replace("\\", "/") if "\\" in name and "/" not in name else name)
     own = folder / given
-    return str(next((place for place in (own, folder / inner / given, given) if _exists(place)), own))
-
-
-def _exists(place: Path) -> bool:
-    try:
-        return place.exists()
-    except OSError:  # a text far too long for a name
-        return False
+    return str(next((place for place in (own, folder / inner / given, given) if is_there(place)), own))

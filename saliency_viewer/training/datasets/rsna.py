@@ -46,7 +46,7 @@ class Rsna:
     def read(self, plan: TrainingPlan, problems: Problems, context: RunContext) -> Listing:
         """One case for each ``patientId``, at its first row."""
         path = table_below(plan.root, _LABELS, self.label)
-        table = read_table(path, path.name)
+        table = read_table(path, f"table {path.name}")
         _require_columns(table, path.name, _COLUMNS)
         stage = path.name.removesuffix("_train_labels.csv")
         images = require_folder((path.parent / f"{stage}_train_images",), f"{stage}_train_images.zip")
@@ -123,7 +123,7 @@ def _detailed(
         raise UserError(
             "The RSNA set has no such label column.", "Its labels are Target (two classes) or class (three)."
         )
-    table = read_table(path, path.name)
+    table = read_table(path, f"table {path.name}")
     _require_columns(table, path.name, ("patientId", "class"))
     index = {text.casefold(): number for number, text in enumerate(_DETAILED)}
     labels = {row.get("patientId"): index.get(row.get("class").casefold()) for row in table.rows}

@@ -37,7 +37,7 @@ class Siim:
     def read(self, plan: TrainingPlan, problems: Problems, context: RunContext) -> Listing:
         """One case for each ``ImageId``, at its first row. Runs keep the data set's own convention."""
         path = table_below(plan.root, _TABLES, self.label)
-        table = read_table(path, path.name)
+        table = read_table(path, f"table {path.name}")
         if not (table.find("ImageId") and table.find("EncodedPixels")):
             raise UserError(
                 f"{path.name} has not the columns ImageId and EncodedPixels.",

@@ -374,3 +374,18 @@ def test_with_a_limit_only_the_drawn_images_must_be_there(tables):
         if str(tables.root / f"{number}.png") not in kept:
             (tables.root / f"{number}.png").unlink()
     assert load_data(plan_of("csv", path, limit=12)) == drawn
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "~nobody/x.png", "a\\b.png", "con:"])
+def test_texts_that_are_no_images_are_named(tables, text):
+    rows = tables.plain()
+    path = tables.write(rows)
+    rows[4][0] = text
+    rows[6].append(text)
+    path = tables.write([[*row, ""][:4] for row in rows], ("image", "label", "patient", "mask"), draw=False)
+    with pytest.raises(UserError) as caught:
+        load_data(plan_of("csv", path))
+    words = caught.value.message
+    assert "row 6." in words
+    assert "row 8." in words
+    assert text not in f"{caught.value} {caught.value.detail}"
