@@ -9,7 +9,7 @@ from typing import Any, cast
 from saliency_viewer.domain import ExplainSpec, InputSpec, ModelCard, OutputSpec
 from saliency_viewer.domain.model_card import Activation, Fit, Layout
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.checked_table import CheckedTable, near_match
+from saliency_viewer.models.checked_table import CardError, CheckedTable, near_match
 from saliency_viewer.models.intensity import parse_steps
 
 BASELINES = ("minimum", "zero", "blur", "mean")
@@ -31,9 +31,9 @@ def parse_card(text: str) -> ModelCard:
         raise UserError("model.toml is not valid TOML.", f"Mend this: {error}.", type(error).__name__) from error
     for name, table in tables.items():
         if name not in _TABLES:
-            raise UserError(f"model.toml: there is no table [{name}].", near_match(name, _TABLES))
+            raise CardError(f"model.toml: there is no table [{name}].", near_match(name, _TABLES), "", name)
         if not isinstance(table, dict):
-            raise UserError(f"model.toml: [{name}] must be a table.", f"Start its lines with [{name}].")
+            raise CardError(f"model.toml: [{name}] must be a table.", f"Start its lines with [{name}].", "", name)
     output = _output(CheckedTable("output", tables.get("output", {})))
     inputs = _input(CheckedTable("input", tables.get("input", {})))
     explain = _explain(CheckedTable("explain", tables.get("explain", {})), output.classes)
@@ -91,7 +91,8 @@ def _input(table: CheckedTable) -> InputSpec:
     fit = cast(Fit, table.choice("fit", ("letterbox", "crop", "stretch", "none"), "letterbox"))
     if not size and fit != "none":
         example = "[64, 64, 64]" if layout == "3d" else "[224, 224]"
-        raise UserError("model.toml: input.size is missing.", f'Add a line like size = {example}, or fit = "none".')
+        hint = f'Add a line like size = {example}, or fit = "none".'
+        raise CardError("model.toml: input.size is missing.", hint, "", "input", "size")
     if table.has("resize") and fit != "crop":
         table.refuse("resize", 'it only together with fit = "crop"')
     spec = InputSpec(

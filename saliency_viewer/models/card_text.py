@@ -49,6 +49,11 @@ def card_to_toml(card: ModelCard) -> str:
         },
         "explain": {"layer": explain.layer, "target": explain.target, "baseline": explain.baseline},
     }
+    return toml_text(tables)
+
+
+def toml_text(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tables as TOML writes them; values that are None are left out."""
     return "\n".join(_table(name, values) for name, values in tables.items())
 
 

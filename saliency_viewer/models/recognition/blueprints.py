@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import build_network
 from saliency_viewer.models.architectures.alterations import stem_of
-from saliency_viewer.models.files import PackageFiles, missing
+from saliency_viewer.models.files import MemoryFiles
 from saliency_viewer.models.recognition.shapes import Shape, Shapes, shapes_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def blueprint(architecture: str, arguments: Mapping[str, Any] | None = None) -> 
 def _blueprint(architecture: str, arguments: str) -> Blueprint | None:
     try:
         with _no_memory():
-            network = build_network(architecture, json.loads(arguments), _NoFiles(), (), False)
+            network = build_network(architecture, json.loads(arguments), MemoryFiles({}), (), False)
     except UserError:
         return None  # not installed, or not with these arguments: then it is not this network
     stem = stem_of(network)
@@ -71,18 +71,6 @@ def _head_of(network: nn.Module) -> str:
     linear: list[str] = [path for path, module in layers if isinstance(module, nn.Linear)]
     convolutions: list[str] = [path for path, module in layers if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
     return (linear or convolutions or [""])[-1]
-
-
-class _NoFiles(PackageFiles):
-    """A package without files: no architecture that is looked at here brings any."""
-
-    def has(self, name: str) -> bool:
-        """Whether there is such a file."""
-        return False
-
-    def read(self, name: str) -> bytes:
-        """Its bytes."""
-        raise missing(name)
 
 
 @contextmanager

@@ -16,19 +16,19 @@ _LATEST_ONNX = 30
 
 @dataclass(frozen=True)
 class Form:
-    """A kind of file: the architecture that a card names for it, empty for weights; and its usual suffix."""
+    """A kind of file: the architecture that a card names for it (empty for weights), and its name in a package."""
 
     architecture: str
     label: str
-    suffix: str
+    file_name: str
 
 
-WEIGHTS = Form("", "weights", ".safetensors")
-TORCHSCRIPT = Form("torchscript", "a TorchScript program", ".pt")
-EXPORTED = Form("exported", "a torch.export program", ".pt2")
-ONNX = Form("onnx", "an ONNX network", ".onnx")
-KERAS = Form("keras", "a Keras network", ".keras")
-KERAS_OLD = Form("keras", "a Keras network", ".h5")
+WEIGHTS = Form("", "weights", "weights.safetensors")
+TORCHSCRIPT = Form("torchscript", "a TorchScript program", "network.pt")
+EXPORTED = Form("exported", "a torch.export program", "network.pt2")
+ONNX = Form("onnx", "an ONNX network", "network.onnx")
+KERAS = Form("keras", "a Keras network", "network.keras")
+KERAS_OLD = Form("keras", "a Keras network", "network.h5")
 
 
 def form_of(content: bytes) -> Form:
