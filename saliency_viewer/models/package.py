@@ -161,9 +161,8 @@ def package_files(card: str, weights: str, content: bytes, more: Mapping[str, by
 def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
     """Write a package folder, all or nothing; an older package there is replaced, any other folder refused."""
     target = Path(folder)
+    refuse_other_folder(target)
     try:
-        if target.is_dir() and any(target.iterdir()) and not (target / CARD_NAME).is_file():
-            raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
         make_folder(target.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     except OSError as error:
@@ -175,6 +174,16 @@ def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
         raise write_error(error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """Raise :class:`UserError` for a folder that holds other things than a package."""
+    try:
+        taken = folder.is_dir() and any(folder.iterdir()) and not (folder / CARD_NAME).is_file()
+    except OSError as error:
+        raise write_error(error) from error
+    if taken:
+        raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -14,7 +14,7 @@ from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.files import MemoryFiles, safe_name
 from saliency_viewer.models.own_code import Trust
-from saliency_viewer.models.package import package_files, safetensors_bytes, write_files
+from saliency_viewer.models.package import package_files, refuse_other_folder, safetensors_bytes, write_files
 from saliency_viewer.models.recognition.forms import WEIGHTS, form_of
 from saliency_viewer.models.weights import load_state, read_state
 from saliency_viewer.runtime.files import write_bytes
@@ -60,6 +60,18 @@ def package_of(
     network = build_network(card.architecture, card.arguments, MemoryFiles(code), state.keys(), trust_code)
     load_state(network, state)
     return package_files(text, name, safetensors_bytes(network.state_dict()), code)
+
+
+def refuse_place(out: str | Path) -> None:
+    """Raise :class:`UserError` when no package may be written there, before anybody is asked anything."""
+    path = Path(out)
+    if path.suffix.lower() == ".zip":
+        if path.is_dir():
+            raise UserError("A folder stands where the package's zip should be.", "Choose another name.")
+    elif path.is_file():
+        raise UserError("A file stands where the package's folder should be.", "Choose another name.")
+    else:
+        refuse_other_folder(path)
 
 
 def write_new(out: str | Path, files: Mapping[str, bytes]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from saliency_viewer.models.recognition.candidate import Candidate
 from saliency_viewer.models.recognition.forms import Form, form_of
 from saliency_viewer.models.recognition.programs import program_candidate
 from saliency_viewer.models.recognition.ranking import recognise
-from saliency_viewer.models.recognition.shapes import shapes_of
+from saliency_viewer.models.recognition.shapes import Shapes, shapes_of
 from saliency_viewer.models.weights import stored, tensors_of
 
 _NAME_KEYS = ("classes", "class_names", "class_labels", "labels", "label_names", "target_names", "idx_to_class")
@@ -33,6 +33,8 @@ class Inspection:
         What kind of file it is.
     candidates:
         Networks it may hold or belong to, the likeliest first; exactly one for programs.
+    outline:
+        What the shapes alone say, for a network that is not known: no architecture, but outputs, dimensions, channels.
     classes:
         Names of classes that were saved beside the weights; mostly empty.
     tensors, numbers:
@@ -45,6 +47,7 @@ class Inspection:
 
     form: Form
     candidates: tuple[Candidate, ...]
+    outline: Candidate = field(default_factory=lambda: Candidate(""))
     classes: tuple[str, ...] = ()
     tensors: int = 0
     numbers: int = 0
@@ -97,12 +100,20 @@ def inspect_checkpoint(content: bytes) -> Inspection:
     return Inspection(
         form=form,
         candidates=recognise(shapes),
+        outline=_outline(shapes),
         classes=_class_names(raw),
         tensors=len(shapes),
         numbers=sum(value.numel() for value in state.values()),
         first_keys=tuple(shapes)[:_SHOWN_KEYS],
         warnings=warnings,
     )
+
+
+def _outline(shapes: Shapes) -> Candidate:
+    """The first convolution reads the image, and the last matrix gives the answer, in nearly every classifier."""
+    stem = next((shape for shape in shapes.values() if len(shape) > 2), (0, 0))
+    matrices = [shape for key, shape in shapes.items() if len(shape) == 2 and key.endswith("weight")]
+    return Candidate("", {}, matrices[-1][0] if matrices else 0, len(stem) - 2, stem[1])
 
 
 def _class_names(raw: Any) -> tuple[str, ...]:
