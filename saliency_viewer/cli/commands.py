@@ -25,6 +25,6 @@ COMMANDS = (
     Command("explain", "Explain a model's answer for one study.", explain.add_options, explain.run),
     Command("batch", "Explain many studies, one after the other.", batch.add_options, batch.run),
     Command("measure", "Measure what regions hold of any map.", measure.add_options, measure.run),
-    Command("model", "Check a model package.", model.add_options, model.run),
+    Command("model", "Make or check a model package.", model.add_options, model.run),
     Command("demo-data", "Write the built-in phantoms and their models.", demo_data.add_options, demo_data.run),
 )
