@@ -67,7 +67,8 @@ class ModelPanel(QWidget):
             self._name.setText(card_.name)
             digest = f" · sha {result.model_hash[:6]}…" if result is not None else ""
             self._version.setText(f"{card_.version}{digest}")
-            self._version.setToolTip(f"Architecture {card_.architecture}; intended use: {card_.intended_use}")
+            fold = f"; fold {result.fold}" if result is not None and result.fold else ""
+            self._version.setToolTip(f"Architecture {card_.architecture}; intended use: {card_.intended_use}{fold}")
         clear(self._classes)
         if result is not None:
             self._show(result.prediction)

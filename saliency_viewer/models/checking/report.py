@@ -9,6 +9,7 @@ from saliency_viewer.domain import ModelCard, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of
 from saliency_viewer.models.card_text import card_to_toml
+from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.checking.behaviour import check_behaviour
 from saliency_viewer.models.checking.card_faults import card_faults
@@ -99,7 +100,8 @@ def _parts_are_there(files: PackageFiles, card: ModelCard, findings: Findings) -
     complete = len(findings.found) == before
     if complete:
         try:
-            compare_sums(files, card.weights, hashlib.sha256(files.read(card.weights)).hexdigest())
+            for name in card.weight_files:
+                compare_sums(files, name, hashlib.sha256(files.read(name)).hexdigest())
         except UserError as error:
             findings.fault(error)  # they may load all the same
     return complete
@@ -119,8 +121,10 @@ def _look_at_task(_files: PackageFiles, card: ModelCard) -> None:
 
 
 def _look_at_weights(files: PackageFiles, card: ModelCard) -> None:
-    if not files.has(card.weights):
-        raise missing(card.weights)
+    for name in card.weight_files:
+        if not files.has(name):
+            raise missing(name)
+    read_case_lists(files, card)
 
 
 def _loaded(
@@ -137,7 +141,7 @@ def _loaded(
 def _check_answer(classifier: Classifier, findings: Findings) -> bool:
     """Whether the network takes its input and its outputs are as many as the classes; the layer is looked for too."""
     layer = classifier.card.explain.layer
-    names = [name for name, _ in classifier.network.named_modules() if name]
+    names = [name for name, _ in classifier.members[0].network.named_modules() if name]
     if layer is not None and layer not in names:
         findings.add("fault", f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
     try:
