@@ -18,6 +18,7 @@ from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
 from saliency_viewer.models.forward import make_ready
+from saliency_viewer.models.logits import give_logits
 from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
 from saliency_viewer.runtime.files import make_folder, write_error
@@ -58,6 +59,7 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
     digest = hashlib.sha256(content)
     _compare_sums(files, card.weights, digest.hexdigest())
     network = _network(card, files, content, trust_code)
+    give_logits(network, card.output)
     del content  # weights can be large
     code = own_code(card.architecture, files)
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
@@ -196,6 +198,7 @@ def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]
+    lines += [f"Note: {note}" for note in getattr(classifier.network, "notes", ())]
     if not card.input.intensity:
         lines.append("Note: no intensity steps, so the network gets the modality values as they are.")
     return lines
