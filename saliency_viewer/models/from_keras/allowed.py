@@ -180,6 +180,8 @@ def _forget_keras_2(name: str, config: Any) -> None:
         return
     if name.startswith(("DepthwiseConv", "SeparableConv")) or name.endswith("Transpose"):
         config.pop("groups", None)
+    if name != "InputLayer" and isinstance(config.get("batch_input_shape"), list):
+        config["input_shape"] = config.pop("batch_input_shape")[1:]  # Keras 3 would take the batch for an axis
     if isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
         config["axis"] = config["axis"][0]
 

@@ -62,7 +62,7 @@ def array(value: Any) -> Any:
     import numpy as np
     import torch
 
-    from saliency_viewer.models.from_keras.library import keras_library
+    from saliency_viewer.models.from_keras.library import to_numpy
 
     # A copy: the translated network must not share its weights with Keras'.
-    return torch.from_numpy(np.array(keras_library().ops.convert_to_numpy(value), dtype=np.float32))
+    return torch.from_numpy(np.array(to_numpy(value), dtype=np.float32))

@@ -41,14 +41,25 @@ def _slices(first: _Arguments, given: Mapping[str, Any]) -> tuple[_Arguments, di
 
 
 def _slice(entry: Any) -> Any:
+    """One part of ``x[...]`` as Keras 3 writes it."""
     if isinstance(entry, Mapping) and "start" in entry:
         return {"class_name": "__slice__", "config": {key: entry.get(key) for key in ("start", "stop", "step")}}
-    if isinstance(entry, Mapping) and entry.get("class_name") == "__slice__":
-        return entry
-    ellipsis = entry == "..." or (isinstance(entry, Mapping) and "llipsis" in str(entry.get("class_name", entry)))
-    return {"class_name": "__ellipsis__", "config": {}} if ellipsis else entry
+    if entry == "..." or (isinstance(entry, Mapping) and entry.get("class_name") == "__ellipsis__"):
+        return _ELLIPSIS
+    return entry
 
 
+def _reverses_channels(slices: Any) -> bool:
+    """``x[..., ::-1]``, from RGB to BGR. Keras on its torch backend has no negative steps, but ``flip``."""
+    *before, last = [_slice(entry) for entry in slices]
+    return last == _range(-1) and all(entry in (_ELLIPSIS, _range(None)) for entry in before)
+
+
+def _range(step: int | None) -> dict[str, Any]:
+    return {"class_name": "__slice__", "config": {"start": None, "stop": None, "step": step}}
+
+
+_ELLIPSIS: dict[str, Any] = {"class_name": "__ellipsis__", "config": {}}
 _PAIR = _two(("x", "y"))
 # The function of TensorFlow, the module and class of Keras 3, how arguments are read, which of them make the class.
 _FUNCTIONS: tuple[tuple[tuple[str, ...], str, str, Callable[..., Any]], ...] = (
@@ -60,6 +71,7 @@ _FUNCTIONS: tuple[tuple[tuple[str, ...], str, str, Callable[..., Any]], ...] = (
     (("math.minimum",), "numpy", "Minimum", _PAIR),
     (("nn.bias_add",), "numpy", "Add", _two(("value", "bias"))),
     (("__operators__.getitem",), "numpy", "GetItem", _slices),
+    (("flip",), "numpy", "Flip", lambda first, _: (first[:1], {"axis": -1})),
     (("math.reduce_mean",), "numpy", "Mean", _mean),
     (("concat",), "numpy", "Concatenate", _concat),
     (("nn.relu",), "nn", "Relu", _one),
@@ -87,6 +99,9 @@ def modern_nodes(value: Any) -> Any:
 
 def _operation(entry: Mapping[str, Any]) -> dict[str, Any]:
     name = str((entry.get("config") or {}).get("function"))
+    slices = [call[3].get("slice_spec") for call in entry.get("inbound_nodes", ()) if len(call) > 3]
+    if slices and all(found and _reverses_channels(found) for found in slices):
+        name = "flip"
     found = next((row for row in _FUNCTIONS if name in row[0]), None)
     if found is None:
         raise UserError(

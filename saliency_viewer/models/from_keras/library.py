@@ -13,9 +13,6 @@ from typing import Any
 
 from saliency_viewer.errors import UserError
 
-# What Keras reads, or sets, while it is imported.
-_VARIABLES = ("KERAS_BACKEND", "KERAS_HOME", "TF_FORCE_GPU_ALLOW_GROWTH")
-
 
 def keras_library() -> Any:
     """The module ``keras``, version 3. Raises :class:`UserError` when it, or h5py, is missing.
@@ -41,16 +38,15 @@ def _settings(folder: str) -> dict[str, str]:
 
 @contextmanager
 def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _VARIABLES}
+    """With these variables; afterwards all are as before, those that imported libraries set included."""
+    before = dict(os.environ)
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
@@ -63,6 +59,12 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         random.setstate(state)
+
+
+def to_numpy(value: Any) -> Any:
+    """A Keras tensor or variable as a NumPy array, whatever Keras runs on."""
+    with quiet():
+        return keras_library().ops.convert_to_numpy(value)
 
 
 def _missing(why: str) -> UserError:

@@ -12,7 +12,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.from_keras.allowed import allowed_config
 from saliency_viewer.models.from_keras.container import KerasFile
 from saliency_viewer.models.from_keras.keras_2 import modern_nodes
-from saliency_viewer.models.from_keras.library import keras_library, quiet
+from saliency_viewer.models.from_keras.library import keras_library, quiet, to_numpy
 
 
 def load_model(file: KerasFile) -> Any:
@@ -78,13 +78,9 @@ def finite_weights(model: Any) -> None:
     """Raise :class:`UserError` when a weight is not a number."""
     import numpy as np
 
-    wrong = [w.path for w in model.weights if not np.isfinite(np.asarray(_numpy(w), dtype=np.float64)).all()]
+    wrong = [w.path for w in model.weights if not np.isfinite(np.asarray(to_numpy(w), dtype=np.float64)).all()]
     if wrong:
         raise UserError(
             f"{len(wrong)} weights of the network are not numbers (NaN or infinite), such as '{wrong[0]}'.",
             "Take an earlier checkpoint of the training.",
         )
-
-
-def _numpy(variable: Any) -> Any:
-    return keras_library().ops.convert_to_numpy(variable)

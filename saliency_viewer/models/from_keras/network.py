@@ -16,8 +16,9 @@ from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.from_keras.axes import NotTranslated, data_format
 from saliency_viewer.models.from_keras.container import open_keras
 from saliency_viewer.models.from_keras.graph import translate
-from saliency_viewer.models.from_keras.library import keras_library, quiet
+from saliency_viewer.models.from_keras.library import keras_library, quiet, to_numpy
 from saliency_viewer.models.from_keras.loading import finite_weights, load_model
+from saliency_viewer.models.from_keras.mending import NOTE, mend
 from saliency_viewer.models.from_keras.translated import TranslatedNetwork
 
 _SAME = 1e-4  # of the largest answer: how far the translation's answers may be from Keras' own
@@ -49,6 +50,7 @@ def keras_network(content: bytes, output: str | int | None = None, config: bytes
     """
     model = load_model(open_keras(content, config))
     finite_weights(model)
+    mended = mend(model)
     if len(model.inputs) != 1:
         raise UserError(
             f"The network has {len(model.inputs)} inputs; only networks with one can be explained.",
@@ -56,14 +58,17 @@ def keras_network(content: bytes, output: str | int | None = None, config: bytes
         )
     number = _output_number(model, output)
     try:
-        return _translated(model, number)
+        network: TranslatedNetwork | AsKeras = _translated(model, number)
     except Exception as error:  # whatever goes wrong in a translation, Keras itself is left
         why = str(error) if isinstance(error, NotTranslated) else f"{type(error).__name__}: {error}"
-        return AsKeras(model, number, why.splitlines()[0][:200] if why else type(error).__name__)
+        network = AsKeras(model, number, why.splitlines()[0][:200] if why else type(error).__name__)
+    if mended:
+        network.notes = (*network.notes, NOTE)
+    return network
 
 
 def _output_number(model: Any, wanted: str | int | None) -> int:
-    names = list(model.output_names)
+    names = _output_names(model)
     if wanted is None:
         return 0
     if isinstance(wanted, int) and 0 <= wanted < len(names):
@@ -71,6 +76,11 @@ def _output_number(model: Any, wanted: str | int | None) -> int:
     if wanted in names:
         return names.index(wanted)
     raise UserError(f"The network has no output '{wanted}'.", near_match(str(wanted), names))
+
+
+def _output_names(model: Any) -> list[str]:
+    """A sequential model has one output, and no name for it."""
+    return list(getattr(model, "output_names", None) or [model.layers[-1].name])
 
 
 def _translated(model: Any, output: int) -> TranslatedNetwork:
@@ -149,9 +159,9 @@ def _answer(model: Any, output: int, inputs: Tensor) -> Tensor:
     keras = keras_library()
     with quiet(), keras.device("cpu"), torch.no_grad():
         found = model(inputs.numpy(), training=False)
-    chosen = found[list(model.output_names)[output]] if isinstance(found, Mapping) else found
+    chosen = found[_output_names(model)[output]] if isinstance(found, Mapping) else found
     chosen = chosen[output] if isinstance(chosen, (list, tuple)) else chosen
-    return torch.from_numpy(np.array(keras.ops.convert_to_numpy(chosen)))
+    return torch.from_numpy(np.array(to_numpy(chosen)))
 
 
 @contextmanager
@@ -222,7 +232,7 @@ class AsKeras(nn.Module):
             given = inputs[:, 0]
         else:
             given = inputs.movedim(1, -1) if self.axes_last else inputs
-        with keras.device(str(inputs.device)):
+        with quiet(), keras.device(str(inputs.device)):
             found = self.model(given, training=False)
         if isinstance(found, Mapping):
             found = list(found.values())[self.output]

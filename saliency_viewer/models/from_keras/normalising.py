@@ -85,7 +85,7 @@ def layer_axis(layer: Any) -> int:
 def _group_norm(layer: Any, axes: Axes) -> nn.Module:
     rank = layer.input_spec.ndim
     axes.require_channels(layer, layer.axis, rank)
-    channels = int(layer.input_spec.axes[layer.axis if layer.axis >= 0 else layer.axis + rank])
+    channels = int((layer.get_build_config() or {})["input_shape"][layer.axis])
     groups = channels if int(layer.groups) == -1 else int(layer.groups)
     found = nn.GroupNorm(groups, channels, eps=float(layer.epsilon))
     if layer.scale:

@@ -74,16 +74,7 @@ def _in_keras_order(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _item(values: Tensor, key: Any) -> Tensor:
-    parts = tuple(key) if isinstance(key, (list, tuple)) else (key,)
-    backwards = [k for k, part in enumerate(parts) if isinstance(part, slice) and (part.step or 1) < 0]
-    if not backwards:
-        return values[parts]
-    # Torch has no negative steps; reversing a whole axis is what they are used for (BGR to RGB).
-    if any(parts[k] != slice(None, None, -1) for k in backwards):
-        raise NotTranslated("a slice with a negative step")
-    before = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
-    flipped = [k if k < before else k - len(parts) for k in backwards]
-    return values.flip(flipped)[tuple(slice(None) if k in backwards else part for k, part in enumerate(parts))]
+    return values[tuple(key) if isinstance(key, (list, tuple)) else key]
 
 
 def _concatenated(axis: int) -> Callable[..., Tensor]:
@@ -120,6 +111,16 @@ def _leaky(operation: Any, _axes: Axes) -> nn.Module:
 def _clip(operation: Any, axes: Axes) -> nn.Module:
     low, high = float(operation.x_min), float(operation.x_max)
     return Operation(lambda _, values: values.clamp(low, high), axes, operation.name)
+
+
+def _flip(operation: Any, axes: Axes) -> nn.Module:
+    listed = operation.axis
+
+    def run(axes: Axes, values: Tensor) -> Tensor:
+        given = range(values.ndim) if listed is None else [listed] if isinstance(listed, int) else listed
+        return values.flip([axes.axis(axis, values.ndim) for axis in given])
+
+    return Operation(run, axes, operation.name)
 
 
 def _reshape(operation: Any, axes: Axes) -> nn.Module:
@@ -159,6 +160,7 @@ OPERATIONS: tuple[tuple[str, Maker], ...] = (
     ("Reshape", _reshape),
     ("Transpose", _transpose),
     ("Clip", _clip),
+    ("Flip", _flip),
     ("Softmax", _softmax),
     ("LeakyRelu", _leaky),
     *(
