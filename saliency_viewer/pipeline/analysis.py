@@ -15,6 +15,7 @@ from saliency_viewer.domain import (
     MethodFailure,
     Prediction,
     Volume,
+    study_warnings,
 )
 from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.services import Services
@@ -54,7 +55,6 @@ def run_plan(plan: AnalysisPlan, services: Services, context: RunContext | None 
             plan, classifier, image.volume, prediction, slices, context.part(_PREDICTED, _EXPLAINED)
         )
     card = classifier.card
-    mismatch = card.mismatch(image.volume.modality, image.volume.body_part, image.volume.view)
     context.report(1.0, "Done")
     return AnalysisResult(
         volume=image.volume,
@@ -65,7 +65,7 @@ def run_plan(plan: AnalysisPlan, services: Services, context: RunContext | None 
         image_hash=image.digest,
         slices=plan.slices or slices or _telling_slices(maps, image.volume),
         failures=failures,
-        warnings=(*image.warnings, *([mismatch] if mismatch else []), *prediction.warnings),
+        warnings=(*image.warnings, *study_warnings(card, image.volume), *prediction.warnings),
         seconds=time.perf_counter() - started,
     )
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from saliency_viewer.domain import Prediction
+from saliency_viewer.domain import Prediction, study_warnings
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import RecentFiles
@@ -98,7 +98,7 @@ class ModelPanel(QWidget):
         card_, volume, result = self._state.card, self._state.volume, self._state.answer
         found: list[str] = []
         if card_ is not None and volume is not None:
-            found.append(card_.mismatch(volume.modality, volume.body_part, volume.view))
+            found.extend(study_warnings(card_, volume))
         if result is not None:
             of_image = self._state.case.warnings if self._state.case is not None else ()  # told below the image
             found.extend(warning for warning in result.warnings if warning not in of_image)
