@@ -7,7 +7,7 @@ from saliency_viewer.models.architectures import ARCHITECTURES, Architecture
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.classifier import Classifier
-from saliency_viewer.models.files import CARD_NAME, is_package
+from saliency_viewer.models.files import BUNDLE_NAME, CARD_NAME, is_package
 from saliency_viewer.models.layers import LayerNode, layer_tree
 from saliency_viewer.models.own_code import OwnCode
 from saliency_viewer.models.package import check_package, load_package, read_card, write_package
@@ -15,6 +15,7 @@ from saliency_viewer.models.prepared import Prepared
 
 __all__ = [
     "ARCHITECTURES",
+    "BUNDLE_NAME",
     "CARD_NAME",
     "Architecture",
     "Classifier",

@@ -63,8 +63,9 @@ def _main_output(_module: Any, _inputs: Any, output: Any) -> Tensor:
 
 
 def input_shape(spec: InputSpec) -> tuple[int, ...]:
-    """(1, C, *spatial) of one sample."""
-    return (1, spec.channels, *(spec.size or _PROBE[spec.layout]))
+    """(1, C, *spatial) of one sample, in the network's order of axes."""
+    size = spec.size or _PROBE[spec.layout]
+    return (1, spec.channels, *(size[::-1] if spec.axes == "xyz" else size))
 
 
 def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:

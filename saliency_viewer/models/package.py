@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from saliency_viewer.domain import ModelCard
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of, build_network
+from saliency_viewer.models.bundle import read_bundle
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.classifier import Classifier
@@ -47,7 +48,7 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
         and no code in the weights file is run.
     """
     files = open_files(path)
-    card, card_bytes = _card_in(files)
+    card, card_bytes, doubts = _card_in(files)
     if card.task != "classification":
         raise UserError(
             "This package holds a segmentation network, which cannot be explained yet.",
@@ -64,7 +65,7 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
     code = own_code(card.architecture, files)
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
-    classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device)
+    classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device, doubts=doubts)
     _check_layer(classifier)
     return classifier
 
@@ -85,14 +86,19 @@ def read_card(path: str | Path) -> tuple[ModelCard, OwnCode | None]:
     Raises :class:`UserError` when there is no package or its card is wrong.
     """
     files = open_files(path)
-    card, _ = _card_in(files)
+    card, _, _ = _card_in(files)
     return card, own_code(card.architecture, files)
 
 
-def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes]:
+def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes, tuple[str, ...]]:
+    """(the card, its bytes, what of a bundle is not followed); a MONAI bundle's card is made of what it says."""
+    if not files.has(CARD_NAME):
+        bundle = read_bundle(files)
+        text = card_to_toml(bundle.card)
+        return parse_card(text), text.encode(), bundle.doubts
     content = files.read(CARD_NAME)
     try:
-        return parse_card(content.decode("utf-8-sig")), content
+        return parse_card(content.decode("utf-8-sig")), content, ()
     except UnicodeDecodeError as error:
         raise UserError("model.toml is not UTF-8 text.", "Save it as UTF-8.") from error
 
@@ -198,7 +204,7 @@ def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]
-    lines += [f"Note: {note}" for note in getattr(classifier.network, "notes", ())]
-    if not card.input.intensity:
+    lines += [f"Note: {note}" for note in (*classifier.doubts, *getattr(classifier.network, "notes", ()))]
+    if not (card.input.intensity or card.input.intensity_after):
         lines.append("Note: no intensity steps, so the network gets the modality values as they are.")
     return lines
