@@ -16,8 +16,13 @@ DEFAULT_METHOD = "grad-cam"
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add what makes an :class:`AnalysisPlan`, and where its outputs go."""
+    """Add what makes an :class:`AnalysisPlan` of one model, and where its outputs go."""
     parser.add_argument("--model", "--model_path", required=True, metavar="PACKAGE", help="model package")
+    add_question_options(parser)
+
+
+def add_question_options(parser: argparse.ArgumentParser) -> None:
+    """Add everything of a plan but its model, and where its outputs go."""
     parser.add_argument("--series", metavar="UID|NUMBER", help="series of the study (default: the largest)")
     add_grid_option(parser)
     parser.add_argument(

@@ -1,5 +1,6 @@
 """The things the program talks about, as frozen dataclasses: no files, no torch, no Qt."""
 
+from saliency_viewer.domain.comparison import AGREEMENT_COLUMNS, AgreementRow, Comparison, Contender
 from saliency_viewer.domain.display import Window
 from saliency_viewer.domain.label_table import LabelTable, label_map
 from saliency_viewer.domain.maps import AttributionMap, Provenance, Validity
@@ -26,16 +27,20 @@ from saliency_viewer.domain.training import (
 from saliency_viewer.domain.volume import Volume
 
 __all__ = [
+    "AGREEMENT_COLUMNS",
     "DATASETS",
     "OUTSIDE_REGIONS",
     "REGION_COLOURS",
     "RESEARCH_NOTICE",
     "STATISTIC_COLUMNS",
     "WHOLE_IMAGE",
+    "AgreementRow",
     "AnalysisPlan",
     "AnalysisResult",
     "AttributionMap",
     "Box",
+    "Comparison",
+    "Contender",
     "EpochFigures",
     "ExplainSpec",
     "Fold",

@@ -5,8 +5,10 @@ Importing this package imports neither torch nor Qt.
 
 from saliency_viewer.pipeline.analysis import check_plan, run_plan
 from saliency_viewer.pipeline.batch import BatchOptions, BatchReport, CaseFailure, run_batch
-from saliency_viewer.pipeline.case import CaseFields, explain_case, measure_case
+from saliency_viewer.pipeline.case import CaseFields, combined_regions, explain_case, measure_case
 from saliency_viewer.pipeline.cohort import Case, read_cohort
+from saliency_viewer.pipeline.comparison import compare_models, compare_results, named
+from saliency_viewer.pipeline.comparison_files import export_comparison
 from saliency_viewer.pipeline.demo import write_demo
 from saliency_viewer.pipeline.description import ModelDescription
 from saliency_viewer.pipeline.hashing import image_hash
@@ -38,13 +40,18 @@ __all__ = [
     "Started",
     "Stopped",
     "check_plan",
+    "combined_regions",
+    "compare_models",
+    "compare_results",
     "explain_case",
     "explain_study",
+    "export_comparison",
     "export_study",
     "image_hash",
     "load_model",
     "measure_case",
     "measure_map",
+    "named",
     "prepare_torch",
     "read_cohort",
     "run_batch",
