@@ -26,6 +26,6 @@ COMMANDS = (
     Command("batch", "Explain many studies, one after the other.", batch.add_options, batch.run),
     Command("compare", "Compare models, side by side, on one study.", compare.add_options, compare.run),
     Command("measure", "Measure what regions hold of any map.", measure.add_options, measure.run),
-    Command("model", "Check a model package.", model.add_options, model.run),
+    Command("model", "Make or check a model package.", model.add_options, model.run),
     Command("demo-data", "Write the built-in phantoms and their models.", demo_data.add_options, demo_data.run),
 )

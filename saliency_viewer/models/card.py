@@ -10,7 +10,7 @@ from saliency_viewer.domain import ExplainSpec, Fold, InputSpec, ModelCard, Outp
 from saliency_viewer.domain.model_card import Activation
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.card_input import parse_input
-from saliency_viewer.models.checked_table import CheckedTable, near_match
+from saliency_viewer.models.checked_table import CardError, CheckedTable, near_match
 
 ALL_FOLDS = "mean"  # what is asked for when all folds of an ensemble shall answer together
 BASELINES = ("minimum", "zero", "blur", "mean")
@@ -31,9 +31,9 @@ def parse_card(text: str) -> ModelCard:
         raise UserError("model.toml is not valid TOML.", f"Mend this: {error}.", type(error).__name__) from error
     for name, table in tables.items():
         if name not in _TABLES:
-            raise UserError(f"model.toml: there is no table [{name}].", near_match(name, _TABLES))
+            raise CardError(f"model.toml: there is no table [{name}].", near_match(name, _TABLES), "", name)
         if not isinstance(table, dict):
-            raise UserError(f"model.toml: [{name}] must be a table.", f"Start its lines with [{name}].")
+            raise CardError(f"model.toml: [{name}] must be a table.", f"Start its lines with [{name}].", "", name)
     output = _output(CheckedTable("output", tables.get("output", {})))
     inputs = parse_input(CheckedTable("input", tables.get("input", {})))
     explain = _explain(CheckedTable("explain", tables.get("explain", {})), output.classes)

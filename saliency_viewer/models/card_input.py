@@ -6,8 +6,7 @@ from typing import Any, cast
 
 from saliency_viewer.domain import InputSpec
 from saliency_viewer.domain.model_card import Colour, Fit, Layout
-from saliency_viewer.errors import UserError
-from saliency_viewer.models.checked_table import CheckedTable
+from saliency_viewer.models.checked_table import CardError, CheckedTable
 from saliency_viewer.models.intensity import check_order, parse_steps
 from saliency_viewer.models.spatial_steps import INTERPOLATIONS, parse_spatial
 
@@ -61,7 +60,8 @@ def _check_together(table: CheckedTable, spec: InputSpec) -> None:
         table.refuse("resize", 'it only together with fit = "crop"')
     elif not spec.size and spec.fit != "none" and spec.resize is None:
         example = "[64, 64, 64]" if spec.layout == "3d" else "[224, 224]"
-        raise UserError("model.toml: input.size is missing.", f'Add a line like size = {example}, or fit = "none".')
+        hint = f'Add a line like size = {example}, or fit = "none".'
+        raise CardError("model.toml: input.size is missing.", hint, "", "input", "size")
     if spec.colour == "colour" and (spec.channels != 3 or spec.layout == "2.5d"):
         table.refuse("colour", 'it only together with channels = 3 and layout "2d" or "3d"')
     if spec.layout != "3d":

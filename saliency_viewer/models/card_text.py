@@ -28,6 +28,11 @@ def card_to_toml(card: ModelCard) -> str:
     if card.folds:
         folds = [{"name": fold.name, "weights": fold.weights} for fold in card.folds]
         tables["ensemble"] = {"folds": folds, "held_out": card.held_out or None}
+    return toml_text(tables)
+
+
+def toml_text(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tables as TOML writes them; values that are None are left out."""
     return "\n".join(_table(name, values) for name, values in tables.items())
 
 
@@ -73,7 +78,7 @@ def _input(spec: InputSpec) -> dict[str, Any]:
 
 
 def _table(name: str, values: Mapping[str, Any]) -> str:
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
+    lines = [f"{_key(key)} = {toml_value(value)}" for key, value in values.items() if value is not None]
     return "\n".join([f"[{name}]", *lines, ""])
 
 
@@ -86,7 +91,8 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it. Raises :class:`UserError` for one that TOML has not."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -94,10 +100,10 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
+        inside = ", ".join(f"{_key(key)} = {toml_value(item)}" for key, item in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
     raise UserError(
         f"A value of type {type(value).__name__} cannot be written into model.toml.",
         "Use text, numbers, true or false, lists and tables only.",

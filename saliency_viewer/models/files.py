@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from saliency_viewer.errors import UserError
@@ -86,6 +87,28 @@ class ZipFiles(PackageFiles):
                 "Zip the package again, without a password.",
                 str(error),
             ) from error
+
+
+class MemoryFiles(PackageFiles):
+    """A package that is not written yet, or one with some of its files left out or changed."""
+
+    def __init__(self, files: Mapping[str, bytes | None], beneath: PackageFiles | None = None) -> None:
+        self._files, self._beneath = dict(files), beneath
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file; one that is None is left out."""
+        if name in self._files:
+            return self._files[name] is not None
+        return self._beneath is not None and self._beneath.has(name)
+
+    def read(self, name: str) -> bytes:
+        """Its bytes."""
+        if name not in self._files and self._beneath is not None:
+            return self._beneath.read(name)
+        content = self._files.get(name)
+        if content is None:
+            raise missing(name)
+        return content
 
 
 def _top_folder(names: list[str]) -> str:

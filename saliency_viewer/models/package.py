@@ -28,18 +28,22 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu") -> Classifier:
+def load_package(
+    path: str | Path | PackageFiles, trust_code: Trust = False, device: str = "cpu", runs: bool = True
+) -> Classifier:
     """The classifier in a package: a folder, the ``model.toml`` in it, or a zip.
 
     Parameters
     ----------
     path:
-        Where it is.
+        Where it is, or its files.
     trust_code:
         Whether a ``python:`` architecture may run: True or False, a set of the sha256 that may, or a function that is
         asked with the sha256 of the code.
     device:
         ``cpu`` or ``cuda``.
+    runs:
+        Whether it is run once on zeros, which tells whether its head and the card's layer fit.
 
     Raises
     ------
@@ -47,7 +51,7 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
         For everything that can be wrong with a package, with what to do about it. Nothing is downloaded,
         and no code in the weights file is run.
     """
-    files = open_files(path)
+    files = path if isinstance(path, PackageFiles) else open_files(path)
     card, card_bytes, doubts = _card_in(files)
     if card.task != "classification":
         raise UserError(
@@ -58,7 +62,7 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
         raise missing(card.weights)
     content = files.read(card.weights)
     digest = hashlib.sha256(content)
-    _compare_sums(files, card.weights, digest.hexdigest())
+    compare_sums(files, card.weights, digest.hexdigest())
     network = _network(card, files, content, trust_code)
     give_logits(network, card.output)
     del content  # weights can be large
@@ -66,7 +70,8 @@ def load_package(path: str | Path, trust_code: Trust = False, device: str = "cpu
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
     classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device, doubts=doubts)
-    _check_layer(classifier)
+    if runs:
+        _check_layer(classifier)
     return classifier
 
 
@@ -103,7 +108,8 @@ def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes, tuple[str, ...]]:
         raise UserError("model.toml is not UTF-8 text.", "Save it as UTF-8.") from error
 
 
-def _compare_sums(files: PackageFiles, name: str, found: str) -> None:
+def compare_sums(files: PackageFiles, name: str, found: str) -> None:
+    """Raise :class:`UserError` when the package lists another sha256 than ``found`` for its file ``name``."""
     if not files.has(SUMS_NAME):
         return
     for line in files.read(SUMS_NAME).decode("utf-8", "replace").splitlines():
@@ -143,16 +149,34 @@ def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping
     name = safe_name(parsed.weights)
     if not name.endswith(".safetensors") or "/" in name:
         raise UserError("New packages hold safetensors weights.", 'Write weights = "weights.safetensors".')
+    write_files(folder, package_files(text, parsed.weights, safetensors_bytes(state_dict)))
+
+
+def safetensors_bytes(state_dict: Mapping[str, Tensor]) -> bytes:
+    """Weights as safetensors, each in its own precision."""
+    import safetensors.torch
+
+    # Tensors that share memory are written apart, as safetensors wants.
+    return safetensors.torch.save({key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()})
+
+
+def package_files(card: str, weights: str, content: bytes, more: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+    """The files of a package by name: its card, its weights and their sha256, and more."""
+    sums = f"{hashlib.sha256(content).hexdigest()}  {weights}\n"
+    return {CARD_NAME: card.encode("utf-8"), weights: content, SUMS_NAME: sums.encode("utf-8"), **(more or {})}
+
+
+def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
+    """Write a package folder, all or nothing; an older package there is replaced, any other folder refused."""
     target = Path(folder)
+    refuse_other_folder(target)
     try:
-        if target.is_dir() and any(target.iterdir()) and not (target / CARD_NAME).is_file():
-            raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
         make_folder(target.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     except OSError as error:
         raise write_error(error) from error
     try:
-        _fill(temporary, text, name, state_dict)
+        _fill(temporary, files)
         _swap(temporary, target)
     except OSError as error:
         raise write_error(error) from error
@@ -160,15 +184,19 @@ def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fill(folder: Path, text: str, name: str, state_dict: Mapping[str, Tensor]) -> None:
-    import safetensors.torch
+def refuse_other_folder(folder: Path) -> None:
+    """Raise :class:`UserError` for a folder that holds other things than a package."""
+    try:
+        taken = folder.is_dir() and any(folder.iterdir()) and not (folder / CARD_NAME).is_file()
+    except OSError as error:
+        raise write_error(error) from error
+    if taken:
+        raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
 
-    # Tensors that share memory are written apart, as safetensors wants.
-    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()}
-    content = safetensors.torch.save(tensors)
-    (folder / name).write_bytes(content)
-    (folder / CARD_NAME).write_bytes(text.encode("utf-8"))
-    (folder / SUMS_NAME).write_text(f"{hashlib.sha256(content).hexdigest()}  {name}\n", encoding="utf-8")
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     umask = os.umask(0)
     os.umask(umask)
     folder.chmod(0o777 & ~umask)  # mkdtemp makes folders private; a package follows the user's mask
@@ -194,7 +222,11 @@ def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
 
     Raises :class:`UserError` with the first thing that is wrong.
     """
-    classifier = load_package(path, trust_code)
+    return describe(load_package(path, trust_code))
+
+
+def describe(classifier: Classifier) -> list[str]:
+    """What a loaded model is, in sentences."""
     card = classifier.card
     weights = sum(parameter.numel() for parameter in classifier.network.parameters())
     size = " x ".join(map(str, card.input.size)) or "any size"

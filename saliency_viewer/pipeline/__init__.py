@@ -10,11 +10,24 @@ from saliency_viewer.pipeline.cohort import Case, read_cohort
 from saliency_viewer.pipeline.comparison import compare_models, compare_results, named
 from saliency_viewer.pipeline.comparison_files import export_comparison
 from saliency_viewer.pipeline.demo import write_demo
-from saliency_viewer.pipeline.description import ModelDescription
+from saliency_viewer.pipeline.description import DescribeModel, ModelDescription
+from saliency_viewer.pipeline.examining import Applicability, Examination, examine
 from saliency_viewer.pipeline.hashing import image_hash
 from saliency_viewer.pipeline.measuring import measure_map
-from saliency_viewer.pipeline.messages import Described, Done, Failed, Job, ModelJob, Progress, Started, Stopped
+from saliency_viewer.pipeline.messages import (
+    Answered,
+    AnyJob,
+    Done,
+    Errand,
+    Failed,
+    Job,
+    Progress,
+    Request,
+    Started,
+    Stopped,
+)
 from saliency_viewer.pipeline.model import Model, load_model
+from saliency_viewer.pipeline.new_model import InspectCheckpoint, NewPackage, SavePackage, TryPackage
 from saliency_viewer.pipeline.process import ComputeProcess
 from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
@@ -22,27 +35,37 @@ from saliency_viewer.pipeline.study import explain_study, export_study
 from saliency_viewer.pipeline.threads import prepare_torch
 
 __all__ = [
+    "Answered",
+    "AnyJob",
+    "Applicability",
     "BatchOptions",
     "BatchReport",
     "Case",
     "CaseFailure",
     "CaseFields",
     "ComputeProcess",
-    "Described",
+    "DescribeModel",
     "Done",
+    "Errand",
+    "Examination",
     "Failed",
+    "InspectCheckpoint",
     "Job",
     "Model",
     "ModelDescription",
-    "ModelJob",
+    "NewPackage",
     "Progress",
+    "Request",
+    "SavePackage",
     "Services",
     "Started",
     "Stopped",
+    "TryPackage",
     "check_plan",
     "combined_regions",
     "compare_models",
     "compare_results",
+    "examine",
     "explain_case",
     "explain_study",
     "export_comparison",

@@ -120,7 +120,7 @@ class _Runner:
         except Cancelled:
             raise
         except Exception as error:  # one broken case must not cost the user the night's other cases
-            return self._failed(case, unexpected(error, plan))
+            return self._failed(case, unexpected(error, (plan.image.path, plan.model)))
         return None
 
     def _run(self, case: Case, plan: AnalysisPlan, context: RunContext) -> None:
