@@ -222,7 +222,8 @@ def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
 
     Raises :class:`UserError` with the first thing that is wrong.
     """
-    return describe(load_package(path, trust_code))
+    classifier = load_package(path, trust_code)
+    return describe(classifier) + [f"Note: {doubt}" for doubt in classifier.doubts]
 
 
 def describe(classifier: Classifier) -> list[str]:
@@ -236,7 +237,7 @@ def describe(classifier: Classifier) -> list[str]:
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]
-    lines += [f"Note: {note}" for note in (*classifier.doubts, *getattr(classifier.network, "notes", ()))]
+    lines += [f"Note: {note}" for note in getattr(classifier.network, "notes", ())]
     if not (card.input.intensity or card.input.intensity_after):
         lines.append("Note: no intensity steps, so the network gets the modality values as they are.")
     return lines
