@@ -51,6 +51,7 @@ class InputSpec:
     intensity: tuple[Mapping[str, Any], ...] = ()
     spatial: tuple[Mapping[str, Any], ...] = ()  # steps instead of spacing and fit
     intensity_after: tuple[Mapping[str, Any], ...] = ()  # on the network's grid, padding included
+    axes: Literal["zyx", "xyz"] = "zyx"  # "xyz": the network takes (column, row, slice), as MONAI reads images
     colour: Colour = ""  # what it was trained with; "grey": a colour image gives its luminance in every channel
 
 

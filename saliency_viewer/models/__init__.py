@@ -9,7 +9,7 @@ from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.case_lists import CaseLists, case_digest, case_table, read_case_lists
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.ensemble_writing import write_ensemble
-from saliency_viewer.models.files import CARD_NAME, is_package
+from saliency_viewer.models.files import BUNDLE_NAME, CARD_NAME, is_package
 from saliency_viewer.models.layers import LayerNode, layer_tree
 from saliency_viewer.models.own_code import OwnCode
 from saliency_viewer.models.package import check_package, load_package, read_card, write_package
@@ -17,6 +17,7 @@ from saliency_viewer.models.prepared import Prepared
 
 __all__ = [
     "ARCHITECTURES",
+    "BUNDLE_NAME",
     "CARD_NAME",
     "Architecture",
     "CaseLists",

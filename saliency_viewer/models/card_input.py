@@ -38,6 +38,7 @@ def parse_input(table: CheckedTable) -> InputSpec:
         intensity=parse_steps(table.take("intensity", []), channels),
         spatial=parse_spatial(table.take("spatial", []), _axes(layout)),
         intensity_after=parse_steps(table.take("intensity_after", []), channels, "intensity_after"),
+        axes=cast(Any, table.choice("axes", ("zyx", "xyz"), "zyx")),
         colour=cast(Colour, table.choice("colour", ("", "grey", "colour"), "")),
     )
     _check_together(table, spec)

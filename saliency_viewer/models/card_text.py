@@ -72,6 +72,7 @@ def _input(spec: InputSpec) -> dict[str, Any]:
         "intensity": spec.intensity,
         "spatial": spec.spatial or None,
         "intensity_after": spec.intensity_after or None,
+        "axes": spec.axes if spec.axes != "zyx" else None,
         "colour": spec.colour or None,
     }
 

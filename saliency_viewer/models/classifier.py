@@ -39,16 +39,25 @@ class Classifier:
         Where the network is.
     fold:
         Which one of an ensemble it is, or which ones together; empty for a network alone.
+    doubts:
+        What of the package's own description is not followed: sentences that go with every answer.
     """
 
     def __init__(
-        self, card: ModelCard, network: nn.Module, model_hash: str, device: str = "cpu", fold: str = ""
+        self,
+        card: ModelCard,
+        network: nn.Module,
+        model_hash: str,
+        device: str = "cpu",
+        fold: str = "",
+        doubts: tuple[str, ...] = (),
     ) -> None:
         self._written = card
         self.network = network
         self.model_hash = model_hash
         self.device = device
         self.fold = fold
+        self.doubts = doubts
 
     @property
     def members(self) -> tuple[Classifier, ...]:
@@ -197,7 +206,7 @@ class Classifier:
         on_volume = self._slice_wise and len(all_logits) > 1
         logits, index = heads.aggregate(all_logits, spec, outputs) if on_volume else (all_logits[0], None)
         probabilities = heads.to_probabilities(logits, spec, outputs)
-        warnings = (warning, heads.threshold_warning(probabilities, spec, outputs))
+        warnings = (*self.doubts, warning, heads.threshold_warning(probabilities, spec, outputs))
         return Prediction(
             classes=spec.classes,
             logits=logits,

@@ -29,7 +29,7 @@ class Ensemble(Classifier):
         first = members[0]
         digest = hashlib.sha256("".join(member.model_hash for member in members).encode()).hexdigest()
         network = _mean_of([member.network for member in members], first.card.output.activation == "none")
-        super().__init__(first.card, network, digest, first.device, ALL_FOLDS)
+        super().__init__(first.card, network, digest, first.device, ALL_FOLDS, first.doubts)
         self._members = tuple(members)
 
     @property

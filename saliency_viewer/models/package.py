@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from saliency_viewer.domain import Fold, ModelCard
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of, build_network
+from saliency_viewer.models.bundle import read_bundle
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.case_lists import read_case_lists
@@ -21,6 +22,7 @@ from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.ensemble import Ensemble, chosen_folds
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
 from saliency_viewer.models.forward import make_ready
+from saliency_viewer.models.logits import give_logits
 from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
 from saliency_viewer.runtime.files import make_folder, write_error
@@ -59,7 +61,7 @@ def load_package(
         and no code in the weights file is run.
     """
     files = path if isinstance(path, PackageFiles) else open_files(path)
-    card, card_bytes = _card_in(files)
+    card, card_bytes, doubts = _card_in(files)
     if card.task != "classification":
         raise UserError(
             "This package holds a segmentation network, which cannot be explained yet.",
@@ -68,7 +70,7 @@ def load_package(
     read_case_lists(files, card)
     trust = functools.cache(trust_code) if callable(trust_code) else trust_code  # asked once, not for every fold
     folds = chosen_folds(card, fold)
-    members = [_member(card, card_bytes, one, files, trust, device) for one in folds]
+    members = [_member(card, card_bytes, one, files, trust, device, doubts) for one in folds]
     classifier = members[0] if len(members) == 1 else Ensemble(members)
     if runs:
         _check_layer(classifier)
@@ -76,7 +78,13 @@ def load_package(
 
 
 def _member(
-    card: ModelCard, card_bytes: bytes, fold: Fold, files: PackageFiles, trust_code: Trust, device: str
+    card: ModelCard,
+    card_bytes: bytes,
+    fold: Fold,
+    files: PackageFiles,
+    trust_code: Trust,
+    device: str,
+    doubts: tuple[str, ...],
 ) -> Classifier:
     """One network with its weights."""
     if not files.has(fold.weights):
@@ -85,11 +93,12 @@ def _member(
     digest = hashlib.sha256(content)
     compare_sums(files, fold.weights, digest.hexdigest())
     network = _network(card, files, content, trust_code)
+    give_logits(network, card.output)
     del content  # weights can be large
     code = own_code(card.architecture, files)
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
-    return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name)
+    return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name, doubts)
 
 
 def _network(card: ModelCard, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
@@ -108,14 +117,19 @@ def read_card(path: str | Path) -> tuple[ModelCard, OwnCode | None]:
     Raises :class:`UserError` when there is no package or its card is wrong.
     """
     files = open_files(path)
-    card, _ = _card_in(files)
+    card, _, _ = _card_in(files)
     return card, own_code(card.architecture, files)
 
 
-def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes]:
+def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes, tuple[str, ...]]:
+    """(the card, its bytes, what of a bundle is not followed); a MONAI bundle's card is made of what it says."""
+    if not files.has(CARD_NAME):
+        bundle = read_bundle(files)
+        text = card_to_toml(bundle.card)
+        return parse_card(text), text.encode(), bundle.doubts
     content = files.read(CARD_NAME)
     try:
-        return parse_card(content.decode("utf-8-sig")), content
+        return parse_card(content.decode("utf-8-sig")), content, ()
     except UnicodeDecodeError as error:
         raise UserError("model.toml is not UTF-8 text.", "Save it as UTF-8.") from error
 
@@ -234,7 +248,8 @@ def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
 
     Raises :class:`UserError` with the first thing that is wrong.
     """
-    return describe(load_package(path, trust_code))
+    classifier = load_package(path, trust_code)
+    return describe(classifier) + [f"Note: {doubt}" for doubt in classifier.doubts]
 
 
 def describe(classifier: Classifier) -> list[str]:
@@ -254,6 +269,7 @@ def describe(classifier: Classifier) -> list[str]:
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]
+    lines += [f"Note: {note}" for note in getattr(classifier.network, "notes", ())]
     if not (card.input.intensity or card.input.intensity_after):
         lines.append("Note: no intensity steps, so the network gets the modality values as they are.")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -83,12 +83,14 @@ class Preparation:
             arrays, ends = self._in_channels(planes.values).swapaxes(0, 1), self._in_channels(planes.ends)
         else:
             arrays, ends = self._neighbourhoods(slices)
+        chain = replace(self.chain, turned_round=spec.axes == "xyz")
+        arrays = chain.in_networks_order(arrays)
         limits = np.moveaxis(ends[:, :, 0, :], 1, 0)  # (sample, channel, end)
         return Prepared(
             inputs=torch.from_numpy(np.array(arrays, dtype=np.float32, order="C")).to(device),
             slices=slices,
             shape=self.volume.geometry.shape,
-            chain=self.chain,
+            chain=chain,
             layout=spec.layout,
             darkest=limits[..., 0],
             brightest=limits[..., 1],

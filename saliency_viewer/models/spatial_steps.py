@@ -16,6 +16,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.axis_map import Move, resized
 from saliency_viewer.models.checked_table import CheckedTable, near_match
 from saliency_viewer.models.foreground import bounding_box, check_selection, selected
+from saliency_viewer.models.monai_spacing import SAME_SPACING, keeps_first_centre
 
 INTERPOLATIONS: tuple[Interpolation, ...] = ("linear", "cubic", "nearest", "area")
 Shape = tuple[int, ...]
@@ -26,7 +27,8 @@ Keys = Mapping[str, Any]
 class Stage:
     """An image on its way: its size, the distance of its cells in mm (None: unknown), and how it is interpolated.
 
-    ``look()`` gives its values by then, (channel, slice, row, column).
+    ``look()`` gives its values by then, (channel, slice, row, column). ``columns`` (3, 3), of a volume: mm per cell
+    along each axis.
     """
 
     shape: Shape
@@ -34,6 +36,7 @@ class Stage:
     interpolation: Interpolation
     antialias: bool
     look: Callable[[], NDArray[np.float32]]
+    columns: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,11 @@ def _check_spacing(table: CheckedTable, axes: int) -> Keys:
     spacing = table.numbers("to", None, (axes,))
     if any(value <= 0 for value in spacing):
         table.refuse("to", f"{axes} positive numbers in mm")
-    return {"to": spacing, "keep": table.choice("keep", ("edges", "centres"), "edges"), **_check_resampling(table)}
+    return {
+        "to": spacing,
+        "keep": table.choice("keep", ("edges", "centres", "monai"), "edges"),
+        **_check_resampling(table),
+    }
 
 
 def _spacing(keys: Keys, stage: Stage) -> tuple[Move, ...]:
@@ -107,14 +114,18 @@ def _spacing(keys: Keys, stage: Stage) -> tuple[Move, ...]:
     pairs = list(zip(stage.shape, stage.spacing, keys["to"], strict=True))
     if keys["keep"] == "edges":
         return _resized(keys, stage, tuple(max(1, round(n * have / want)) for n, have, want in pairs))
-    # The first centre stays where it is, and the step is the wanted one to the last digit (MONAI's Spacing).
+    # The first centre stays where it is (or the middle does), and the step is the wanted one to the last digit.
+    monai = keys["keep"] == "monai"
+    middle = monai and stage.columns is not None and not keeps_first_centre(stage.columns, stage.shape, keys["to"])
     how = keys.get("interpolation", stage.interpolation), keys.get("antialias", stage.antialias)
-    return tuple(
-        Move(round((n - 1) * have / want + 1), 0.0, want / have, *how)
-        if not math.isclose(have, want, rel_tol=1e-6)
-        else Move(n, 0.0)
-        for n, have, want in pairs
-    )
+    moves = []
+    for n, have, want in pairs:
+        same = abs(have - want) <= SAME_SPACING if monai else math.isclose(have, want, rel_tol=1e-6)
+        step = 1.0 if same else want / have
+        size = n if same else round((n - 1) / step + 1)
+        start = (n - step * size) / 2 if middle else 0.0
+        moves.append(Move(size, start, step, *how) if step != 1.0 or start else Move(n, 0.0))
+    return tuple(moves)
 
 
 def _check_crop(table: CheckedTable, axes: int) -> Keys:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from saliency_viewer.domain import ModelCard, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of
+from saliency_viewer.models.bundle import read_bundle
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.checked_table import near_match
@@ -16,7 +17,7 @@ from saliency_viewer.models.checking.card_faults import card_faults
 from saliency_viewer.models.checking.findings import Finding, Findings
 from saliency_viewer.models.checking.on_image import prepared_image
 from saliency_viewer.models.classifier import Classifier
-from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, MemoryFiles, PackageFiles, missing
+from saliency_viewer.models.files import BUNDLE_NAME, CARD_NAME, SUMS_NAME, MemoryFiles, PackageFiles, missing
 from saliency_viewer.models.own_code import Trust, own_code
 from saliency_viewer.models.package import compare_sums, describe, load_package
 from saliency_viewer.runtime.context import RunContext
@@ -74,8 +75,13 @@ def check_files(
 
 
 def _card(files: PackageFiles, findings: Findings) -> ModelCard | None:
-    """The card, as far as it can be read around its faults."""
+    """The card, as far as it can be read around its faults; of a MONAI bundle the one that it stands for."""
     try:
+        if not files.has(CARD_NAME) and files.has(BUNDLE_NAME):
+            bundle = read_bundle(files)
+            for doubt in bundle.doubts:
+                findings.add("warning", doubt, "Where it matters, write a model.toml into the bundle.")
+            return bundle.card
         text = files.read(CARD_NAME).decode("utf-8-sig")
     except UserError as error:
         findings.fault(error)
