@@ -224,7 +224,7 @@ def describe(classifier: Classifier) -> list[str]:
     size = " x ".join(map(str, card.input.size)) or "any size"
     lines = [
         f"{card.name} {card.version}: {card.architecture}, {weights:,} weights.",
-        f"Input: {card.input.layout}, {card.input.channels} channels, {size}, fit {card.input.fit}.",
+        f"Input: {card.input.layout}, channels {card.input.channels}, {size}, fit {card.input.fit}.",
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]
