@@ -265,7 +265,7 @@ def describe(classifier: Classifier) -> list[str]:
             if card.folds
             else []
         ),
-        f"Input: {card.input.layout}, {card.input.channels} channels, {size}, {fit}.",
+        f"Input: {card.input.layout}, channels {card.input.channels}, {size}, {fit}.",
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]
