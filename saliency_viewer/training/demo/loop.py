@@ -17,7 +17,7 @@ _SMOOTHING = 0.02  # of labels; keeps logits from growing without end on an easy
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
+class PairPlan:
     """How to train: AdamW with a one-cycle learning rate; ``batch_size`` counts samples, two for each pair."""
 
     epochs: int = 14
@@ -35,7 +35,7 @@ class Samples:
     labels: Tensor
 
 
-def train(network: nn.Module, samples: Samples, plan: TrainingPlan, augment: Augment | None = None) -> None:
+def train(network: nn.Module, samples: Samples, plan: PairPlan, augment: Augment | None = None) -> None:
     """Train ``network`` in place; it is left in evaluation mode.
 
     Both members of a pair go into the same batch and through the same augmentation, so that only the finding
