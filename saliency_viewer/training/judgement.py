@@ -24,7 +24,6 @@ from saliency_viewer.training.metrics import (
     youden_threshold,
 )
 from saliency_viewer.training.predictions import softmax
-from saliency_viewer.training.temperature import fitted_temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +60,11 @@ class Verdict:
         """Classes that have a curve of their own: the second of two, else all."""
         return (1,) if len(self.classes) == 2 else tuple(range(len(self.classes)))
 
+    @property
+    def accuracy(self) -> float:
+        """Share of cases whose class was found."""
+        return _share(np.trace(self.matrix), self.matrix.sum())
+
     def sensitivity(self, index: int) -> float:
         """Share of the class's cases that were found."""
         return _share(self.matrix[index, index], self.matrix[index].sum())
@@ -90,7 +94,7 @@ class Verdict:
                 }
                 for k, area, interval in zip(self.scored, self.areas, self.intervals, strict=True)
             },
-            "accuracy": _known(_share(np.trace(self.matrix), self.matrix.sum())),
+            "accuracy": _known(self.accuracy),
             "expected_calibration_error": _known(self.calibration_error),
             "brier": _known(self.brier),
             "log_loss": _known(self.log_loss),
@@ -102,14 +106,13 @@ class Verdict:
 class Judgement:
     """All that is known of a trained network before it is explained.
 
-    ``threshold`` is None with more than two classes. ``temperature`` is what the validation cases ask for; ``tempered``
-    whether the logits of the splits were divided by it. ``calibration`` has the figures of the judged split without
-    and with it.
+    ``threshold`` is None with more than two classes. ``temperature`` is what the validation cases asked for; ``folded``
+    whether the weights were divided by it. ``calibration`` has the figures of the judged split without and with it.
     """
 
     threshold: float | None
     temperature: float
-    tempered: bool
+    folded: bool
     validation: Verdict
     test: Verdict | None
     calibration: dict[str, dict[str, float]]
@@ -124,7 +127,7 @@ class Judgement:
         return {
             "threshold": self.threshold,
             "threshold_rule": "largest sensitivity + specificity - 1 on the validation cases (Youden)",
-            "temperature": {"fitted_on_validation": self.temperature, "in_the_weights": self.tempered},
+            "temperature": {"fitted_on_validation": self.temperature, "in_the_weights": self.folded},
             "calibration": self.calibration,
             "bootstrap": {"unit": "patient", "draws": DRAWS},
             "validation": self.validation.to_dict(),
@@ -133,36 +136,38 @@ class Judgement:
 
 
 def judge(
-    classes: tuple[str, ...], validation: Answers, test: Answers | None, seed: int, temper: bool = False
+    classes: tuple[str, ...],
+    validation: Answers,
+    test: Answers | None,
+    seed: int,
+    temperature: float = 1.0,
+    folded: bool = False,
 ) -> Judgement:
-    """Calibrate on the validation cases and judge both splits; ``temper`` divides logits by the temperature.
+    """Find the threshold on the validation cases and judge both splits, all as the package will answer.
 
-    Nothing here is chosen by looking at the test cases.
+    ``folded`` says that the weights, and so the answers' logits, were divided by ``temperature`` already. Nothing here
+    is chosen by looking at the test cases.
     """
-    fitted = fitted_temperature(validation.logits, validation.labels)
-    temperature = fitted if temper else 1.0
-    probabilities = softmax(validation.logits / temperature)
-    threshold = youden_threshold(probabilities[:, 1], validation.labels == 1) if len(classes) == 2 else None
+    likely = softmax(validation.logits)[:, 1]
+    threshold = youden_threshold(likely, validation.labels == 1) if len(classes) == 2 else None
     last = test or validation
     calibration = {
-        "without_temperature": _calibration(last, 1.0),
-        "with_temperature": _calibration(last, fitted),
+        "without_temperature": _calibration(last, temperature if folded else 1.0),
+        "with_temperature": _calibration(last, 1.0 if folded else 1.0 / temperature),
     }
     return Judgement(
         threshold,
-        fitted,
-        temper,
-        verdict(classes, validation, temperature, threshold, seed),
-        verdict(classes, test, temperature, threshold, seed) if test else None,
+        temperature,
+        folded,
+        verdict(classes, validation, threshold, seed),
+        verdict(classes, test, threshold, seed) if test else None,
         calibration,
     )
 
 
-def verdict(
-    classes: tuple[str, ...], answers: Answers, temperature: float, threshold: float | None, seed: int
-) -> Verdict:
+def verdict(classes: tuple[str, ...], answers: Answers, threshold: float | None, seed: int) -> Verdict:
     """The figures of one split."""
-    probabilities, labels = softmax(answers.logits / temperature), answers.labels
+    probabilities, labels = softmax(answers.logits), answers.labels
     areas = class_aucs(probabilities, labels)
     scored = (1,) if len(classes) == 2 else tuple(range(len(classes)))
     return Verdict(
@@ -187,8 +192,8 @@ def calibration_error(probabilities: Numbers, labels: Labels) -> float:
     return reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels).error
 
 
-def _calibration(answers: Answers, temperature: float) -> dict[str, float]:
-    probabilities = softmax(answers.logits / temperature)
+def _calibration(answers: Answers, factor: float) -> dict[str, float]:
+    probabilities = softmax(answers.logits * factor)
     return {
         "expected_calibration_error": calibration_error(probabilities, answers.labels),
         "brier": brier(probabilities, answers.labels),

@@ -36,7 +36,7 @@ from saliency_viewer.training.schedule import one_cycle
 from saliency_viewer.training.step import Say, Stepper, not_a_number
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 _TRAINED = 0.85  # share of an epoch's time before its validation
 
@@ -45,11 +45,11 @@ OnEpoch = Callable[[EpochFigures], None]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What is trained on: prepared inputs, (cases,) class indices, and which cases train and which validate."""
+    """What is trained on: prepared inputs, (cases,) class indices, (classes,) weights in the loss, and two splits."""
 
     inputs: Inputs
     labels: Labels
-    classes: int
+    weights: tuple[float, ...]
     training: tuple[int, ...]
     validation: tuple[int, ...]
 
@@ -110,7 +110,7 @@ class _Run:
         self._settings = settings
         self._device = device
         self._around = around
-        self._weights = class_weights(material, settings.class_weights)
+        self._weights = torch.tensor(material.weights, dtype=torch.float32)
         self._stepper = Stepper(network, self._weights, settings, device, around.say)
         self._labels = torch.from_numpy(material.labels)
         self._steps = settings.epochs * batch_count(len(material.training), settings.batch_size)
@@ -180,16 +180,6 @@ class _Run:
         if not math.isfinite(loss):
             raise not_a_number()
         return loss, macro_auc(softmax(logits), labels)
-
-
-def class_weights(material: Material, kind: str) -> Tensor:
-    """(classes,) float32: cases / (classes x cases of the class) when "balanced", else ones."""
-    import torch
-
-    counts = np.bincount(material.labels[list(material.training)], minlength=material.classes)
-    if kind != "balanced":
-        return torch.ones(material.classes)
-    return torch.tensor(len(material.training) / (material.classes * np.maximum(counts, 1)), dtype=torch.float32)
 
 
 def _is_better(area: float, loss: float, history: list[EpochFigures]) -> bool:

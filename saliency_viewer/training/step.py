@@ -86,6 +86,13 @@ class Stepper:
             if not isinstance(error, torch.OutOfMemoryError) and not _is_memory(error):
                 raise
             self._halve(len(labels), error)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                "This network cannot be trained on single images: its normalisation compares those of a batch.",
+                "Choose a batch of at least 2, a larger size, or another network.",
+            ) from error
         # Only here has the error let go of the tensors that filled the memory.
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
