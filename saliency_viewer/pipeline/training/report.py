@@ -1,4 +1,4 @@
-"""The files of a training's report, beside the weights they speak of: numbers, tables, figures, and a page of them all."""
+"""The files of a training's report, in the package: numbers, tables, figures, and a page of them all."""
 
 from __future__ import annotations
 

@@ -166,4 +166,4 @@ def _notes(made: Made) -> Iterator[str]:
             f"In {hit['mean']:.0%} of {hit['cases']} held-out cases Grad-CAM's highest value lies in the "
             f"{found.finding} ({hit['chance']:.0%} by chance)."
         )
-    yield f"{REPORT}/{COHORT} holds the paths of held-out images for 'batch': leave it out when you pass the package on."
+    yield f"{REPORT}/{COHORT}, for 'batch', holds paths of your images: take it out when you pass the package on."
