@@ -104,6 +104,12 @@ class TrainingSettings:
         help="Small turns, shifts, zooms, contrast; 'mirror' adds left-right",
         choices=("standard", "mirror", "none"),
     )
+    calibrate: bool = parameter(
+        False,
+        label="Calibrate",
+        help="Divide the logits by one number, found on the validation cases, so that probabilities mean what they say",
+        advanced=True,
+    )
     mixed_precision: bool = parameter(
         True, label="Mixed precision", help="Half precision where it is safe, on a GPU only", advanced=True
     )

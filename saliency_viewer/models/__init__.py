@@ -12,7 +12,8 @@ from saliency_viewer.models.ensemble_writing import write_ensemble
 from saliency_viewer.models.files import BUNDLE_NAME, CARD_NAME, is_package
 from saliency_viewer.models.layers import LayerNode, layer_tree
 from saliency_viewer.models.own_code import OwnCode
-from saliency_viewer.models.package import check_package, load_package, read_card, write_package
+from saliency_viewer.models.package import check_package, load_package, read_card
+from saliency_viewer.models.package_writing import require_package_place, write_package
 from saliency_viewer.models.prepared import Prepared
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "parse_card",
     "read_card",
     "read_case_lists",
+    "require_package_place",
     "write_ensemble",
     "write_package",
 ]

@@ -12,7 +12,7 @@ from saliency_viewer.domain import Fold, ModelCard
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.case_lists import case_table
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME
-from saliency_viewer.models.package import safetensors_bytes, write_files
+from saliency_viewer.models.package_writing import safetensors_bytes, write_files
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,13 +1,9 @@
-"""Reading, writing and checking model packages."""
+"""Reading and checking model packages."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +16,14 @@ from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.ensemble import Ensemble, chosen_folds
-from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
+from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files
 from saliency_viewer.models.forward import make_ready
 from saliency_viewer.models.logits import give_logits
 from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
-from saliency_viewer.runtime.files import make_folder, write_error
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 def load_package(
@@ -156,91 +151,6 @@ def _check_layer(classifier: Classifier) -> None:
     names = [name for name, _ in classifier.members[0].network.named_modules() if name]
     if layer is not None and layer not in names:
         raise UserError(f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
-
-
-def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping[str, Tensor]) -> None:
-    """Write a package folder: ``model.toml``, safetensors weights and their sha256, all or nothing.
-
-    Parameters
-    ----------
-    folder:
-        Where; an older package there is replaced, any other non-empty folder refused.
-    card:
-        The card or its text, which is kept as it is; ``weights`` must end in ``.safetensors``.
-    state_dict:
-        The weights, saved in their own precision.
-    """
-    text = card if isinstance(card, str) else card_to_toml(card)
-    parsed = parse_card(text)
-    name = safe_name(parsed.weights)
-    if not name.endswith(".safetensors") or "/" in name:
-        raise UserError("New packages hold safetensors weights.", 'Write weights = "weights.safetensors".')
-    write_files(folder, package_files(text, parsed.weights, safetensors_bytes(state_dict)))
-
-
-def safetensors_bytes(state_dict: Mapping[str, Tensor]) -> bytes:
-    """Weights as safetensors, each in its own precision."""
-    import safetensors.torch
-
-    # Tensors that share memory are written apart, as safetensors wants.
-    return safetensors.torch.save({key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()})
-
-
-def package_files(card: str, weights: str, content: bytes, more: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-    """The files of a package by name: its card, its weights and their sha256, and more."""
-    sums = f"{hashlib.sha256(content).hexdigest()}  {weights}\n"
-    return {CARD_NAME: card.encode("utf-8"), weights: content, SUMS_NAME: sums.encode("utf-8"), **(more or {})}
-
-
-def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
-    """Write a package folder, all or nothing; an older package there is replaced, any other folder refused."""
-    target = Path(folder)
-    refuse_other_folder(target)
-    try:
-        make_folder(target.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-    except OSError as error:
-        raise write_error(error) from error
-    try:
-        _fill(temporary, files)
-        _swap(temporary, target)
-    except OSError as error:
-        raise write_error(error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def refuse_other_folder(folder: Path) -> None:
-    """Raise :class:`UserError` for a folder that holds other things than a package."""
-    try:
-        taken = folder.is_dir() and any(folder.iterdir()) and not (folder / CARD_NAME).is_file()
-    except OSError as error:
-        raise write_error(error) from error
-    if taken:
-        raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
-
-
-def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    umask = os.umask(0)
-    os.umask(umask)
-    folder.chmod(0o777 & ~umask)  # mkdtemp makes folders private; a package follows the user's mask
-
-
-def _swap(temporary: Path, target: Path) -> None:
-    """Put the finished folder in place; the older package is removed only after that."""
-    if not target.exists():
-        temporary.replace(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
-    target.replace(old)
-    try:
-        temporary.replace(target)
-    except OSError:
-        old.replace(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:

@@ -33,6 +33,7 @@ from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.study import explain_study, export_study
 from saliency_viewer.pipeline.threads import prepare_torch
+from saliency_viewer.pipeline.training import TrainingOutcome, check_training, run_training
 
 __all__ = [
     "Answered",
@@ -60,9 +61,11 @@ __all__ = [
     "Services",
     "Started",
     "Stopped",
+    "TrainingOutcome",
     "Trial",
     "TryPackage",
     "check_plan",
+    "check_training",
     "combined_regions",
     "compare_models",
     "compare_results",
@@ -80,6 +83,7 @@ __all__ = [
     "read_cohort",
     "run_batch",
     "run_plan",
+    "run_training",
     "self_test",
     "write_demo",
 ]
