@@ -31,9 +31,7 @@ class OwnCommand(QObject):
     told = Signal(str)
     ended = Signal(int)  # the exit status, UNFINISHED or NOT_STARTED
 
-    def __init__(
-        self, parent: QObject | None, marks: Sequence[str] = (), program: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, parent: QObject | None, marks: Sequence[str] = (), program: Sequence[str] | None = None) -> None:
         super().__init__(parent)
         self._program, self._marks = tuple(program or own_program()), tuple(marks)
         self._rest = b""

@@ -1,0 +1,94 @@
+"""What came out of a training: how good the network is on patients it never saw, and what to do next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+
+from saliency_viewer.errors import UserError
+from saliency_viewer.gui import theme
+from saliency_viewer.gui.files import FilePool
+from saliency_viewer.gui.panels.parts import clear, label, row, section
+from saliency_viewer.gui.training.run import TrainingRun, best_epoch
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its name, and against what it is to be read."""
+
+    name: str
+    value: str
+    tip: str
+
+
+class OutcomeCard(QFrame):
+    """Figures of a finished training, and buttons to use the network and to read the report."""
+
+    def __init__(self, pool: FilePool) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self._pool, self._shown = pool, ""
+        self.use, self.open = QPushButton("Use this model"), QPushButton("Open report")
+        self.use.setObjectName("primary")
+        self.open.setObjectName("plain")
+        self.use.setToolTip("Make it the model of the main window")
+        self._figures = QHBoxLayout()
+        self._figures.setSpacing(theme.L * 2)
+        line = row(None, self.open, self.use)
+        line.insertLayout(0, self._figures)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
+        column.addWidget(section("Outcome"))
+        column.addLayout(line)
+        self.hide()
+
+    def show_run(self, run: TrainingRun) -> None:
+        """Read the run: shown when it is done."""
+        self.setVisible(run.phase == "done")
+        self.open.setVisible(bool(run.report))
+        if run.phase != "done":
+            self._shown = ""
+        elif self._shown != run.report or not run.report:
+            self._shown = run.report
+            self._write(figures_of_run(run))
+            if run.report:
+                self._pool.run(lambda: read_figures(Path(run.report)), self._write, lambda _error: None)
+
+    def _write(self, figures: tuple[Figure, ...]) -> None:
+        clear(self._figures)
+        for one in figures:
+            name, value = label(one.name, "muted"), label(one.value, "appName")
+            both = QVBoxLayout()
+            both.setSpacing(2)
+            for part in (name, value):
+                part.setToolTip(one.tip)
+                both.addWidget(part)
+            self._figures.addLayout(both)
+
+
+def figures_of_run(run: TrainingRun) -> tuple[Figure, ...]:
+    """What the epochs alone tell: the report says more."""
+    best = best_epoch(run.epochs)
+    if best is None:
+        return ()
+    return (Figure("Validation AUC", f"{best.validation_auc:.3f}", f"Of epoch {best.epoch}, which it was chosen by"),)
+
+
+def read_figures(report: Path) -> tuple[Figure, ...]:
+    """The figures of a training's report.
+
+    Raises :class:`UserError` when it cannot be read.
+    """
+    try:
+        said = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+        return (
+            Figure("Test AUC", f"{said['auc']:.3f}", "0.5 is chance; patients that nothing else has seen"),
+            Figure(
+                "Threshold", f"{said['threshold']:.3f}", "Above it the network says yes; chosen on validation cases"
+            ),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError("The training's report cannot be read.", "Open its folder.", repr(error)) from error
