@@ -6,6 +6,7 @@ from saliency_viewer.exporters.maps import export_maps
 from saliency_viewer.exporters.nifti import write_map_nifti, write_regions, write_volume
 from saliency_viewer.exporters.pictures import write_png, write_summary_plot
 from saliency_viewer.exporters.statistics import as_written, read_statistics, write_statistics
+from saliency_viewer.exporters.tables import table_text, write_table
 
 __all__ = [
     "as_written",
@@ -16,11 +17,13 @@ __all__ = [
     "library_versions",
     "read_statistics",
     "safe_name",
+    "table_text",
     "write_manifest",
     "write_map_nifti",
     "write_png",
     "write_regions",
     "write_statistics",
     "write_summary_plot",
+    "write_table",
     "write_volume",
 ]

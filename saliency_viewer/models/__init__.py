@@ -10,7 +10,13 @@ from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.files import CARD_NAME, is_package
 from saliency_viewer.models.layers import LayerNode, layer_tree
 from saliency_viewer.models.own_code import OwnCode
-from saliency_viewer.models.package import check_package, load_package, read_card, write_package
+from saliency_viewer.models.package import (
+    check_package,
+    load_package,
+    read_card,
+    require_package_place,
+    write_package,
+)
 from saliency_viewer.models.prepared import Prepared
 
 __all__ = [
@@ -28,5 +34,6 @@ __all__ = [
     "load_package",
     "parse_card",
     "read_card",
+    "require_package_place",
     "write_package",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import InputSpec
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.polling import polled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -91,7 +92,7 @@ def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDAr
     import torch
 
     try:
-        with torch.no_grad(), _poll(context):
+        with torch.no_grad(), polled(context):
             return np.asarray(network(inputs).cpu().double().numpy())
     except torch.OutOfMemoryError as error:
         if len(inputs) == 1:
@@ -100,15 +101,3 @@ def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDAr
             ) from error
     half = (len(inputs) + 1) // 2
     return np.concatenate([run_network(network, part, context) for part in (inputs[:half], inputs[half:])])
-
-
-def _poll(context: RunContext) -> Any:
-    """A torch mode that asks at every operator whether to stop: one 3D convolution alone can take a second."""
-    from torch.overrides import TorchFunctionMode
-
-    class Poll(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            context.check()
-            return func(*args, **(kwargs or {}))
-
-    return Poll()

@@ -118,7 +118,23 @@ def _check_layer(classifier: Classifier) -> None:
         raise UserError(f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
 
 
-def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping[str, Tensor]) -> None:
+def require_package_place(folder: str | Path) -> None:
+    """Raise :class:`UserError` unless :func:`write_package` may write there: nothing, an empty folder or a package."""
+    target = Path(folder)
+    try:
+        taken = target.is_dir() and any(target.iterdir()) and not (target / CARD_NAME).is_file()
+    except OSError as error:
+        raise write_error(error) from error
+    if taken:
+        raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
+
+
+def write_package(
+    folder: str | Path,
+    card: str | ModelCard,
+    state_dict: Mapping[str, Tensor],
+    extras: Mapping[str, bytes] | None = None,
+) -> None:
     """Write a package folder: ``model.toml``, safetensors weights and their sha256, all or nothing.
 
     Parameters
@@ -129,22 +145,23 @@ def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping
         The card or its text, which is kept as it is; ``weights`` must end in ``.safetensors``.
     state_dict:
         The weights, saved in their own precision.
+    extras:
+        Further files, by name, that stand beside them; they have their sha256 too.
     """
     text = card if isinstance(card, str) else card_to_toml(card)
     parsed = parse_card(text)
     name = safe_name(parsed.weights)
     if not name.endswith(".safetensors") or "/" in name:
         raise UserError("New packages hold safetensors weights.", 'Write weights = "weights.safetensors".')
+    require_package_place(folder)
     target = Path(folder)
     try:
-        if target.is_dir() and any(target.iterdir()) and not (target / CARD_NAME).is_file():
-            raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
         make_folder(target.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     except OSError as error:
         raise write_error(error) from error
     try:
-        _fill(temporary, text, name, state_dict)
+        _fill(temporary, text, name, state_dict, extras or {})
         _swap(temporary, target)
     except OSError as error:
         raise write_error(error) from error
@@ -152,15 +169,17 @@ def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fill(folder: Path, text: str, name: str, state_dict: Mapping[str, Tensor]) -> None:
+def _fill(folder: Path, text: str, name: str, state_dict: Mapping[str, Tensor], extras: Mapping[str, bytes]) -> None:
     import safetensors.torch
 
     # Tensors that share memory are written apart, as safetensors wants.
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()}
-    content = safetensors.torch.save(tensors)
-    (folder / name).write_bytes(content)
+    files = {name: safetensors.torch.save(tensors), **{safe_name(key): content for key, content in extras.items()}}
+    for key, content in files.items():
+        (folder / key).write_bytes(content)
     (folder / CARD_NAME).write_bytes(text.encode("utf-8"))
-    (folder / SUMS_NAME).write_text(f"{hashlib.sha256(content).hexdigest()}  {name}\n", encoding="utf-8")
+    sums = [f"{hashlib.sha256(content).hexdigest()}  {key}\n" for key, content in files.items()]
+    (folder / SUMS_NAME).write_text("".join(sums), encoding="utf-8")
     umask = os.umask(0)
     os.umask(umask)
     folder.chmod(0o777 & ~umask)  # mkdtemp makes folders private; a package follows the user's mask

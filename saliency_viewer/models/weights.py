@@ -99,7 +99,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises :class:`UserError` when weights are missing, left over or of another shape.
     """
     own = network.state_dict()
-    fitting = _without_prefixes(state, own.keys())
+    fitting = without_prefixes(state, own.keys())
     wrong = [key for key in fitting if key in own and fitting[key].shape != own[key].shape]
     if wrong:
         raise _wrong_shape(wrong, fitting, own)
@@ -112,7 +112,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         )
 
 
-def _without_prefixes(state: Mapping[str, Tensor], expected: Iterable[str]) -> dict[str, Tensor]:
+def without_prefixes(state: Mapping[str, Tensor], expected: Iterable[str]) -> dict[str, Tensor]:
     """Take off prefixes as long as more keys then fit; keys beside the prefix (a loss, a metric) fall away."""
     wanted = set(expected)
     current = dict(state)

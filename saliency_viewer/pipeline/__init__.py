@@ -18,6 +18,7 @@ from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.study import explain_study, export_study
 from saliency_viewer.pipeline.threads import prepare_torch
+from saliency_viewer.pipeline.training import TrainingOutcome, check_training, run_training
 
 __all__ = [
     "BatchOptions",
@@ -37,7 +38,9 @@ __all__ = [
     "Services",
     "Started",
     "Stopped",
+    "TrainingOutcome",
     "check_plan",
+    "check_training",
     "explain_case",
     "explain_study",
     "export_study",
@@ -49,6 +52,7 @@ __all__ = [
     "read_cohort",
     "run_batch",
     "run_plan",
+    "run_training",
     "self_test",
     "write_demo",
 ]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from saliency_viewer.models.prepared import Preparation
 from saliency_viewer.phantoms import Phantom
-from saliency_viewer.training.loop import Samples
-from saliency_viewer.training.recipes import RECIPES, Recipe
+from saliency_viewer.training.demo.loop import Samples
+from saliency_viewer.training.demo.recipes import RECIPES, Recipe
 
 Array = NDArray[np.float32]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from saliency_viewer.domain import ExplainSpec, InputSpec, ModelCard, OutputSpec
 from saliency_viewer.phantoms import Phantom, brain_phantom, chest_phantom
-from saliency_viewer.training.loop import TrainingPlan
+from saliency_viewer.training.demo.loop import PairPlan
 
 _TRAINING_PIXELS = 320  # twice the network's input: the film's grain is averaged as it is from the full size
 
@@ -29,7 +29,7 @@ class Recipe:
     draw: Callable[[int, bool], Phantom]
     unseen: Callable[[int, bool], Phantom]
     pairs: int
-    plan: TrainingPlan
+    plan: PairPlan
     gain: float  # standard deviation of the random contrast
     offset: float  # and of the random brightness
     shift: int  # largest random shift, pixels of the input
@@ -70,7 +70,7 @@ CHEST = Recipe(
     _small_chest,
     _chest,
     pairs=500,
-    plan=TrainingPlan(epochs=24, batch_size=20, learning_rate=6e-3),
+    plan=PairPlan(epochs=24, batch_size=20, learning_rate=6e-3),
     gain=0.06,
     offset=0.02,
     shift=6,
@@ -101,7 +101,7 @@ BRAIN = Recipe(
     _brain,
     _brain,
     pairs=254,
-    plan=TrainingPlan(epochs=14, batch_size=16, learning_rate=4e-3),
+    plan=PairPlan(epochs=14, batch_size=16, learning_rate=4e-3),
     gain=0.04,
     offset=0.02,
     shift=3,

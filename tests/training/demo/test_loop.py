@@ -1,9 +1,9 @@
 import torch
 
 from saliency_viewer.models.builtin import BUILTIN
-from saliency_viewer.training.data import jitter
-from saliency_viewer.training.loop import Samples, TrainingPlan, train
-from saliency_viewer.training.recipes import RECIPES
+from saliency_viewer.training.demo.data import jitter
+from saliency_viewer.training.demo.loop import PairPlan, Samples, train
+from saliency_viewer.training.demo.recipes import RECIPES
 
 
 def squares(count):
@@ -18,7 +18,7 @@ def test_the_loop_learns_and_leaves_the_network_in_evaluation_mode():
     torch.manual_seed(0)
     network = BUILTIN["small-cnn-2d"](width=4)
     samples = squares(40)
-    train(network, samples, TrainingPlan(epochs=16, batch_size=8, learning_rate=1e-2))
+    train(network, samples, PairPlan(epochs=16, batch_size=8, learning_rate=1e-2))
     assert not network.training
     with torch.no_grad():
         assert (network(samples.inputs).argmax(1) == samples.labels).float().mean() > 0.95
@@ -29,7 +29,7 @@ def test_the_same_seed_trains_the_same_weights():
     for _ in range(2):
         torch.manual_seed(3)
         network = BUILTIN["small-cnn-2d"](width=2)
-        train(network, squares(16), TrainingPlan(epochs=1, batch_size=8, seed=5))
+        train(network, squares(16), PairPlan(epochs=1, batch_size=8, seed=5))
         states.append(network.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 

@@ -2,9 +2,9 @@ import pytest
 
 from saliency_viewer.models import load_package
 from saliency_viewer.runtime.resources import resource_path
-from saliency_viewer.training.data import unseen_phantoms
-from saliency_viewer.training.judge import judge, signed_maps
-from saliency_viewer.training.recipes import RECIPES
+from saliency_viewer.training.demo.data import unseen_phantoms
+from saliency_viewer.training.demo.judge import judge, signed_maps
+from saliency_viewer.training.demo.recipes import RECIPES
 
 # (name, phantoms, least right): the full figures are printed by the training script.
 CASES = [("chest", 12, 11), ("brain", 8, 7)]

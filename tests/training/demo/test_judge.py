@@ -1,7 +1,7 @@
 import numpy as np
 
 from saliency_viewer.phantoms import brain_phantom, chest_phantom
-from saliency_viewer.training.judge import side_masses
+from saliency_viewer.training.demo.judge import side_masses
 
 
 def test_mass_on_the_lesion_is_mass_on_its_side_for_the_chest():

@@ -13,10 +13,10 @@ import torch
 
 from saliency_viewer.models import load_package, write_package
 from saliency_viewer.models.builtin import BUILTIN
-from saliency_viewer.training.data import jitter, make_samples, unseen_phantoms
-from saliency_viewer.training.judge import judge, signed_maps
-from saliency_viewer.training.loop import train
-from saliency_viewer.training.recipes import RECIPES, Recipe
+from saliency_viewer.training.demo.data import jitter, make_samples, unseen_phantoms
+from saliency_viewer.training.demo.judge import judge, signed_maps
+from saliency_viewer.training.demo.loop import train
+from saliency_viewer.training.demo.recipes import RECIPES, Recipe
 
 _LOG = logging.getLogger(__name__)
 _TRAINING_SEED = 1_000_000  # far from the seeds that anyone would type
