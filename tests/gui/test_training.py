@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QDesktopServices
 
+from saliency_viewer.cli import train as train_command
+from saliency_viewer.cli.parsing import Parser
 from saliency_viewer.domain import EpochFigures, TrainingPlan, TrainingSettings
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.command import NOT_STARTED, UNFINISHED, OwnCommand
@@ -14,6 +16,7 @@ from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.panels.methods import time_left
 from saliency_viewer.gui.training.entry import TrainingEntry
 from saliency_viewer.gui.training.run import Training, arguments
+from saliency_viewer.phantoms import make_csv
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
 
@@ -137,7 +140,7 @@ def test_a_command_that_is_stopped_or_cannot_start_says_so(qtbot, say) -> None:
 def test_settings_are_given_where_they_are_not_the_usual_ones() -> None:
     settings = TrainingSettings(learning_rate=0.01, mixed_precision=False)
     plan = TrainingPlan("csv", "t.csv", "vgg16", "o", settings, {"image": "file"}, device="cpu", threads=3, limit=7)
-    said = "train --dataset csv --root t.csv --architecture vgg16 --out o --device cpu --threads 3 --limit 7"
+    said = "train --dataset csv --root=t.csv --architecture vgg16 --out=o --device cpu --threads 3 --limit 7"
     more = "--column image=file --learning-rate 0.01 --mixed-precision false --resume --progress-lines"
     assert arguments(plan, "resume") == [*said.split(), *more.split()]
 
@@ -155,6 +158,7 @@ def test_a_run_keeps_epochs_report_and_phase(train) -> None:
         ("saliency-viewer: Class PA has one patient. Add more.\n", 2, "failed", "Class PA has one patient. Add more."),
         ("words\n", 2, "failed", "The training failed; the log below says how far it came."),
         ("", 130, "stopped", ""),
+        ("", 143, "stopped", ""),
     ],
 )
 def test_a_run_that_fails_says_why(train, text, status, phase, error) -> None:
@@ -317,7 +321,10 @@ def test_the_program_does_not_end_a_training_unasked(qtbot, window, page) -> Non
 
 def test_a_finished_training_gives_its_model_and_its_report(qtbot, window, page, monkeypatch, tmp_path) -> None:
     report = tmp_path / "report.html"
-    report.with_suffix(".json").write_text(json.dumps({"auc": 0.9125, "threshold": 0.25}))
+    one = {"auc": 0.9125, "auc_interval_95": [0.85, None], "sensitivity": 0.8, "specificity": 0.7}
+    judged = {"cases": 9, "patients": 8, "auc": 0.9125, "accuracy": 0.75, "by_class": {"ill": one}}
+    said = {"judged_on": "test", "test": judged, "threshold": 0.25, "threshold_rule": "Youden"}
+    report.with_suffix(".json").write_text(json.dumps(said))
     shown = page("".join(map(_line, EPOCHS)) + f"report\t{report}\n")
     shown.go.click()
     qtbot.waitUntil(lambda: shown.outcome.isVisible() and not window.pool.busy, timeout=10000)
@@ -330,4 +337,49 @@ def test_a_finished_training_gives_its_model_and_its_report(qtbot, window, page,
     assert chosen == ["out"]
     assert opened == [str(report)]
     said = [one.text() for one in shown.outcome.findChildren(type(shown.message)) if one.isVisible()]
-    assert {"Test AUC", "0.912", "Threshold", "0.250"} <= set(said)
+    assert {"Test AUC", "0.912", "0.850 to undefined", "Threshold", "0.250"} <= set(said)
+
+
+# With the real command
+
+
+@pytest.mark.parametrize("task", ["train", "resume", "check"])
+def test_the_command_line_reads_the_very_plan(task) -> None:
+    settings = TrainingSettings(
+        epochs=3, batch_size=2, size=64, learning_rate=1e-05, test=0.0, augment="mirror", mixed_precision=False,
+        calibrate=True, pretrained="imagenet", seed=9,
+    )  # fmt: skip
+    plan = TrainingPlan("csv", "a table.csv", "vgg16", "-out", settings, {"image": "file", "label": "a=b"}, "cpu", 3, 7)
+    for one in (plan, TrainingPlan("rsna", "folder", "resnet50", "package")):
+        parser = Parser(prog="", description="")
+        train_command.add_options(parser)
+        options = parser.parse_args(arguments(one, task)[1:])
+        assert train_command.make_plan(options) == one
+        assert (options.resume, options.check, options.progress_lines) == (task == "resume", task == "check", True)
+
+
+@pytest.mark.slow
+def test_a_table_is_checked_and_trained_on_and_its_network_used(qtbot, window, tmp_path) -> None:
+    make_csv(tmp_path / "set", 24)
+    window.intents.training_page.emit()
+    page = window.desk.training_page
+    form = page.form
+    form.root.line.setText(str(tmp_path / "set" / "cases.csv"))
+    form.out.line.setText(str(tmp_path / "package"))
+    form.architecture.setCurrentIndex(form.architecture.findData("small-cnn-2d"))
+    for name, value in {"epochs": "2", "size": "32", "validation": "0.3", "test": "0.3"}.items():
+        dict((spec.name, field) for spec, field in form.settings._fields)[name].setText(value)
+    page.check.click()
+    qtbot.waitUntil(lambda: not window.training.run.running, timeout=120000)
+    assert window.training.run.phase == "checked", page.log.toPlainText()
+    assert "Training:" in page.log.toPlainText()
+    page.go.click()
+    qtbot.waitUntil(lambda: not window.training.run.running, timeout=120000)
+    assert window.training.run.phase == "done", page.log.toPlainText()
+    assert [one.epoch for one in window.training.run.epochs] == [1, 2]
+    qtbot.waitUntil(lambda: not window.pool.busy, timeout=10000)
+    said = [one.text() for one in page.outcome.findChildren(type(page.message)) if one.isVisible()]
+    assert {"Test AUC", "Threshold", "Accuracy"} <= set(said)
+    page.outcome.use.click()
+    qtbot.waitUntil(lambda: window.state.card is not None and not window.pool.busy, timeout=20000)
+    assert window.state.card.architecture == "builtin:small-cnn-2d"

@@ -19,6 +19,7 @@ from saliency_viewer.gui import theme
 from saliency_viewer.gui.dialogs.paths import PathField
 from saliency_viewer.gui.panels.parameters import ParameterForm
 from saliency_viewer.gui.panels.parts import card, label
+from saliency_viewer.training.networks import NETWORKS
 
 # What it is called, how its place is asked for, and what lies there.
 _DATASETS: dict[DatasetName, tuple[str, str, str]] = {
@@ -28,22 +29,12 @@ _DATASETS: dict[DatasetName, tuple[str, str, str]] = {
 }
 _NAMES = 104  # pixels
 _COLUMNS = {
-    "image": "path of the image, from the table's folder",
+    "image": "its path, from the table's folder",
     "label": "its class",
     "patient": "all images of one person stay together",
-    "mask": "optional: where the finding is",
+    "mask": "optional: a file that says where the finding is",
+    "split": "optional: training, validation or test, where that is settled",
 }
-
-
-ARCHITECTURE_NAMES = (
-    "densenet121",
-    "inception-v3",
-    "resnet50",
-    "vgg16",
-    "efficientnet-b0",
-    "efficientnet-v2-s",
-    "mobilenet-v2",
-)
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,8 @@ class TrainingForm(QWidget):
         self.dataset, self.architecture = QComboBox(), QComboBox()
         for name in _DATASETS:
             self.dataset.addItem(_DATASETS[name][0], name)
-        self.architecture.addItems(list(ARCHITECTURE_NAMES))
+        for network in NETWORKS:
+            self.architecture.addItem(network.label, network.name)
         self.root = PathField("Data", "", ("folder", "file"))
         self.out = PathField("New package", "A folder of its own", ("folder",))
         self.columns = {role: QLineEdit() for role in _COLUMNS}
@@ -91,7 +83,7 @@ class TrainingForm(QWidget):
         return TrainingPlan(
             dataset=self.chosen_set,
             root=self.root.text,
-            architecture=self.architecture.currentText(),
+            architecture=str(self.architecture.currentData()),
             out=self.out.text,
             settings=settings,
             columns={role: name for role, name in named.items() if name} if self.chosen_set == "csv" else {},
@@ -116,7 +108,8 @@ class TrainingForm(QWidget):
             field.setAccessibleName(f"Column of the {role}")
         whole = QVBoxLayout(self._named)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(label("Names of the columns, where they are others", "muted"))
+        whole.setSpacing(theme.XS)
+        whole.addWidget(label("Its columns, where they have other names", "muted"))
         whole.addLayout(columns)
         inside.addWidget(self._named)
         network, below, _ = card("Network")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
@@ -77,18 +79,32 @@ def figures_of_run(run: TrainingRun) -> tuple[Figure, ...]:
     return (Figure("Validation AUC", f"{best.validation_auc:.3f}", f"Of epoch {best.epoch}, which it was chosen by"),)
 
 
-def read_figures(report: Path) -> tuple[Figure, ...]:
-    """The figures of a training's report.
+def read_figures(page: Path) -> tuple[Figure, ...]:
+    """The figures of a training's report, out of ``report.json`` beside its ``page``.
 
     Raises :class:`UserError` when it cannot be read.
     """
     try:
-        said = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
-        return (
-            Figure("Test AUC", f"{said['auc']:.3f}", "0.5 is chance; patients that nothing else has seen"),
-            Figure(
-                "Threshold", f"{said['threshold']:.3f}", "Above it the network says yes; chosen on validation cases"
-            ),
-        )
-    except (OSError, ValueError, KeyError) as error:
+        said = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
+        return tuple(_figures(said, said[said["judged_on"]]))
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError("The training's report cannot be read.", "Open its folder.", repr(error)) from error
+
+
+def _figures(said: dict[str, Any], judged: dict[str, Any]) -> Iterator[Figure]:
+    name = said["judged_on"].capitalize()
+    against = f"{judged['cases']} cases of {judged['patients']} patients; 0.5 is chance"
+    yield Figure(f"{name} AUC", _number(judged["auc"]), against)
+    if len(judged["by_class"]) == 1:
+        (one,) = judged["by_class"].values()
+        ends = " to ".join(_number(end) for end in one["auc_interval_95"])
+        yield Figure("95 % interval", ends, "Where the AUC would come to lie with other patients")
+        yield Figure("Sensitivity", _number(one["sensitivity"]), "At the threshold; of the cases with the finding")
+        yield Figure("Specificity", _number(one["specificity"]), "At the threshold; of the cases without it")
+    yield Figure("Accuracy", _number(judged["accuracy"]), "Share of cases whose class was found")
+    if said["threshold"] is not None:
+        yield Figure("Threshold", _number(said["threshold"]), said["threshold_rule"])
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -18,7 +18,7 @@ Task = Literal["train", "resume", "check"]
 _EPOCH, _REPORT = "epoch", "report"
 _COMPLAINT = "saliency-viewer: "  # how the command line begins the sentence that it ends with
 _CERTAIN = 0.02  # below this share done in this run, a remaining time would be a guess
-_INTERRUPTED = 130
+_INTERRUPTED = (130, 143)  # by Ctrl-C, and when asked to end
 _LOST = (
     "The training ended unexpectedly; perhaps the computer's memory was full. "
     "Resume goes on from the last epoch; a smaller batch or size needs less memory."
@@ -146,7 +146,7 @@ class Training(QObject):
         if status == 0:
             phase: Phase = "checked" if self.run.task == "check" else "done"
             self._set(phase=phase, fraction=1.0, words="", seconds_left=None)
-        elif self.run.phase == "stopping" or status == _INTERRUPTED:
+        elif self.run.phase == "stopping" or status in _INTERRUPTED:
             self._set(phase="stopped", words="", seconds_left=None)
         else:
             self._set(phase="failed", error=self._why(status), words="", seconds_left=None)
@@ -161,8 +161,8 @@ class Training(QObject):
 
 def arguments(plan: TrainingPlan, task: Task = "train") -> list[str]:
     """The command line's arguments for ``plan``; settings stand there where they differ from their defaults."""
-    found = ["train", "--dataset", plan.dataset, "--root", plan.root, "--architecture", plan.architecture]
-    found += ["--out", plan.out, "--device", plan.device, "--threads", str(plan.threads)]
+    found = ["train", "--dataset", plan.dataset, f"--root={plan.root}", "--architecture", plan.architecture]
+    found += [f"--out={plan.out}", "--device", plan.device, "--threads", str(plan.threads)]
     if plan.limit:
         found += ["--limit", str(plan.limit)]
     for role, column in plan.columns.items():
