@@ -35,7 +35,7 @@ def roc_figure(verdict: Verdict, threshold: float | None) -> Pixels:
             axes.plot(*_thinned(curve), color=colour, linewidth=2, label=words)
             if threshold is not None:
                 point = (1 - verdict.specificity(k), verdict.sensitivity(k))
-                axes.plot(*point, "o", color=INK, markersize=7, label=f"threshold {threshold:.3f}")
+                axes.plot(*point, "o", color=INK, markersize=7, clip_on=False, label=f"threshold {threshold:.3f}")
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 - specificity", ylabel="sensitivity")
         axes.legend(frameon=False, fontsize=9, loc="lower right")
 

@@ -31,6 +31,7 @@ from saliency_viewer.training.checkpoint import (
 )
 from saliency_viewer.training.inputs import Inputs
 from saliency_viewer.training.metrics import Labels, macro_auc
+from saliency_viewer.training.normalisation import refresh_statistics
 from saliency_viewer.training.predictions import logits_of, softmax
 from saliency_viewer.training.schedule import one_cycle
 from saliency_viewer.training.step import Say, Stepper, not_a_number
@@ -83,6 +84,8 @@ def fit(
     """
     run = _Run(network.to(device), material, settings, device, around)
     state = run.begun()
+    for figures in state.history:
+        around.on_epoch(figures)
     while not state.finished:
         epoch = state.epoch + 1
         share = context.part((epoch - 1) / settings.epochs, epoch / settings.epochs, f"Epoch {epoch}")
@@ -172,6 +175,7 @@ class _Run:
         """Loss, weighted as in training, and macro average of the areas under the ROC curves."""
         material = self._material
         batch = max(1, self._settings.batch_size // self._stepper.parts)
+        refresh_statistics(self._network, material.inputs, material.training, batch, self._device, context)
         logits = logits_of(self._network, material.inputs, material.validation, batch, self._device, context)
         labels = material.labels[list(material.validation)]
         shifted = logits - logits.max(axis=1, keepdims=True)

@@ -103,18 +103,12 @@ def lay_ground(plan: TrainingPlan, context: RunContext) -> Ground:
     module = build_untrained(network, card.arguments, card.input.size[0], settings.seed)
     start_from(network, module, settings.pretrained)
     _require_size(network, card, module)
-    ground = Ground(plan, data, parts, network, card, module, data.warnings)
-    require_classes(ground)
-    return ground
+    return Ground(plan, data, parts, network, card, module, data.warnings)
 
 
 def checked_settings(settings: TrainingSettings) -> TrainingSettings:
     """The settings, each within its range; raises :class:`UserError` naming the first that is not."""
     values = {spec.name: spec.parse(getattr(settings, spec.name)) for spec in parameter_specs(TrainingSettings)}
-    if settings.validation + settings.test >= 1:
-        raise UserError(
-            "Validation and test cases together leave nothing to train on.", "Choose shares that add up to less than 1."
-        )
     return TrainingSettings(**values)
 
 
@@ -125,8 +119,8 @@ def require_classes(ground: Ground) -> None:
         lacking = [one for k, one in enumerate(ground.data.classes) if not counts[k]]
         if lacking:
             raise UserError(
-                f"There are no {name} cases of the class '{lacking[0]}'.",
-                "Give more patients of it, take more into the validation split, or raise --limit.",
+                f"There are no {name} cases left of the class '{lacking[0]}'.",
+                "Copy the images that could not be used again, or add patients of this class.",
             )
 
 

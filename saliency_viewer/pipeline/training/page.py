@@ -64,10 +64,10 @@ def page_html(made: Made, pictures: Mapping[str, NDArray[np.uint8]]) -> str:
         *_temperature(made),
         *_localisation(made),
         "<h2>Data</h2>",
-        _table(("split", ""), [(name, summary(made.ground.data, made.ground.cases(name))) for name in SPLITS]),
+        _table(("split", "images"), _data(made)),
         "".join(f"<p>{escape(warning)}</p>" for warning in made.ground.warnings),
         "<h2>Settings</h2>",
-        _table(("", ""), _settings(made)),
+        _table(("setting", "value"), _settings(made)),
     ]
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
@@ -115,7 +115,7 @@ def _temperature(made: Made) -> Iterable[str]:
     yield f"<p>The validation cases ask for a temperature of {judgement.temperature:.3f}, which {done}.</p>"
     names = list(found["without_temperature"])
     rows = [(name.replace("_", " "), *(_number(found[key][name]) for key in found)) for name in names]
-    yield _table(("", "without it", "with it"), rows)
+    yield _table(("figure", "without it", "with it"), rows)
 
 
 def _localisation(made: Made) -> Iterable[str]:
@@ -136,7 +136,12 @@ def _localisation(made: Made) -> Iterable[str]:
         )
         for name, words in _STATISTICS.items()
     ]
-    yield _table(("", "mean", "by chance", "cases"), rows)
+    yield _table(("statistic", "mean", "by chance", "cases"), rows)
+
+
+def _data(made: Made) -> Iterable[Sequence[str]]:
+    ground = made.ground
+    return [(name, summary(ground.data, ground.cases(name))) for name in SPLITS if ground.cases(name)]
 
 
 def _settings(made: Made) -> Iterable[Sequence[str]]:
