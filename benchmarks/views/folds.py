@@ -14,7 +14,7 @@ from saliency_viewer.pipeline import Model, run_training
 from saliency_viewer.training.datasets import folds, load_data
 
 ARCHITECTURE = "small-cnn-2d"
-# Small batches: of so few pictures, larger ones make too few steps for the running statistics of normalisation layers.
+# Small batches: so few pictures make too few steps otherwise.
 SETTINGS = TrainingSettings(epochs=25, batch_size=8, size=128, learning_rate=2e-3, patience=0, validation=0.2)
 _FOLDS_SEED = 0  # the same folds for every seed of the training
 

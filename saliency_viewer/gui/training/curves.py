@@ -64,7 +64,7 @@ class TrainingCurves(QStackedWidget):
         last = max(numbers[-1], _FEWEST)
         end = max(last, min(epochs[-1].epochs, math.ceil(1.3 * last))) if running else last
         lowest = min((one.validation_auc for one in epochs if math.isfinite(one.validation_auc)), default=0.5)
-        self.auc.range(end, max(0.0, min(lowest, 0.5) - 0.05), 1.02)
+        self.auc.range(end, min(lowest, 0.5) - 0.05, 1.05)
         losses = _values(loss for one in epochs for loss in (one.training_loss, one.validation_loss))
         self.loss.range(end, 0.0, 1.08 * float(np.nanmax(losses, initial=0.1)))
         self._write(None)

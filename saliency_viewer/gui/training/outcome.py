@@ -39,12 +39,11 @@ class OutcomeCard(QFrame):
         self.use.setToolTip("Make it the model of the main window")
         self._figures = QHBoxLayout()
         self._figures.setSpacing(theme.L * 2)
-        line = row(None, self.open, self.use)
-        line.insertLayout(0, self._figures)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
-        column.addWidget(section("Outcome"))
-        column.addLayout(line)
+        column.setContentsMargins(theme.M, theme.S, theme.M, theme.M)
+        column.setSpacing(theme.XS)
+        column.addLayout(row(section("Outcome"), None, self.open, self.use))
+        column.addLayout(self._figures)
         self.hide()
 
     def show_run(self, run: TrainingRun) -> None:
@@ -69,6 +68,7 @@ class OutcomeCard(QFrame):
                 part.setToolTip(one.tip)
                 both.addWidget(part)
             self._figures.addLayout(both)
+        self._figures.addStretch(1)
 
 
 def figures_of_run(run: TrainingRun) -> tuple[Figure, ...]:
