@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
@@ -19,11 +20,16 @@ from saliency_viewer.gui.dialogs.layers import LayerDialog
 from saliency_viewer.gui.dialogs.message import MessageDialog, error_dialog
 from saliency_viewer.gui.dialogs.unreadable import UnreadableDialog
 from saliency_viewer.gui.facts import Case
+from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.gui.training.run import Training
 from saliency_viewer.models import OwnCode
 from saliency_viewer.session import SUFFIX, discard_recovery, load_settings, recoverable, save_settings
+
+if TYPE_CHECKING:
+    from saliency_viewer.gui.training.page import TrainingPage
 
 _PACKAGES = "Model packages (*.zip model.toml);;All files (*)"
 _MASKS = "Masks and structures (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.png *.tif *.tiff *.bmp *.dcm);;All files (*)"
@@ -35,6 +41,7 @@ class Desk(QObject):
     def __init__(self, state: DocumentState, intents: Intents, saving: Saving, window: QWidget) -> None:
         super().__init__(window)
         self._state, self._intents, self._saving, self._window = state, intents, saving, window
+        self.training_page: TrainingPage | None = None  # made when it is first opened, and kept
         state.problem.connect(self.tell)
         intents.open_dialog.connect(self._open)
         intents.choose_model_dialog.connect(self._open_model)
@@ -106,7 +113,7 @@ class Desk(QObject):
     def ask_to_close(self, close: Callable[[], None]) -> None:
         """There is unsaved work; asked once, however often the window's button is pressed."""
         title = "Close without saving?"
-        if any(one.windowTitle() == title and one.isVisible() for one in self._window.findChildren(MessageDialog)):
+        if self._asks(title):
             return
         self._ask(
             title,
@@ -116,6 +123,36 @@ class Desk(QObject):
             ("Close without saving", close),
             ("Cancel", None),
         )
+
+    def ask_to_end_training(self, end: Callable[[], None]) -> None:
+        """A training runs in the background; asked once, as above."""
+        title = "Stop the training?"
+        if self._asks(title):
+            return
+        self._ask(
+            title,
+            "A training is still running, and it ends with the program.",
+            "What was learnt up to the last finished epoch is kept: Resume, on the training's page, goes on there.",
+            ("Stop it and close", end),
+            ("Cancel", None),
+        )
+
+    def _asks(self, title: str) -> bool:
+        return any(one.windowTitle() == title and one.isVisible() for one in self._window.findChildren(MessageDialog))
+
+    def open_training(self, training: Training, pool: FilePool) -> None:
+        """The training's page, in front."""
+        if self.training_page is None:
+            from saliency_viewer.gui.training.page import TrainingPage  # pyqtgraph takes a moment to load
+
+            self.training_page = TrainingPage(training, self._intents, pool)
+        self.training_page.show()
+        self.training_page.activateWindow()
+
+    def close_training(self) -> None:
+        """The program ends."""
+        if self.training_page is not None:
+            self.training_page.close()
 
     def save(self) -> None:
         """Save every case with unsaved work, each in its own file, and ask for names not known yet.

@@ -29,6 +29,7 @@ class Intents(QObject):
     export_dialog = Signal()
     export = Signal(str, bool)  # folder, identify
     batch_dialog = Signal()
+    training_page = Signal()
     forget_recent = Signal()
     explain_chosen = Signal()  # what the method panel says
     explain = Signal(object)  # Wish

@@ -38,7 +38,7 @@ FAMILIES = ("Inter", "Segoe UI", "SF Pro Text", "Noto Sans", "DejaVu Sans")
 
 _SHEET = f"""
 * {{ font-family: {", ".join(f'"{name}"' for name in FAMILIES)}; font-size: 13px; color: {TEXT}; }}
-QMainWindow, QDialog {{ background: {PANEL}; }}
+QMainWindow, QDialog, #page {{ background: {PANEL}; }}
 QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; padding: 6px; }}
 #topBar, #statusLine {{ background: {PANEL}; }}
 #topBar {{ border-bottom: 1px solid {LINE}; }}

@@ -35,6 +35,8 @@ from saliency_viewer.gui.preparing import Preparing
 from saliency_viewer.gui.reading import warm_up
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.gui.training.entry import TrainingEntry
+from saliency_viewer.gui.training.run import Training
 from saliency_viewer.gui.viewports import ViewGrid
 from saliency_viewer.gui.worker import ComputeWorker
 from saliency_viewer.session import Autosave
@@ -68,6 +70,7 @@ class MainWindow(QMainWindow):
         self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self.consent, self)
         self.saving = Saving(self.state, self.intents, self.pool, self)
         self.autosaving = Autosaving(self.state, self.pool, autosave or Autosave(), self)
+        self.training = Training(self)
         self.desk = Desk(self.state, self.intents, self.saving, self)
         self.making = Making(self.state, self.intents, self.worker, self)
         self.actions_by_id = make_actions(self, self.intents)
@@ -76,6 +79,7 @@ class MainWindow(QMainWindow):
         self.layout_memory = LayoutMemory(self, self.methods)
         self.consent.wanted.connect(self.desk.ask_to_run_code)
         self.intents.batch_dialog.connect(self._open_batch)
+        self.intents.training_page.connect(lambda: self.desk.open_training(self.training, self.pool))
         self.intents.close.connect(self.close)
         self.state.saved_changed.connect(lambda: self.setWindowModified(self.state.modified))
         for fact in (self.state.volume_changed, self.state.preview_changed):
@@ -106,7 +110,7 @@ class MainWindow(QMainWindow):
         middle.addWidget(self._right())
         column.addWidget(TopBar(self.state, self.intents, self.recent, self.actions_by_id))
         column.addLayout(middle, 1)
-        self.status = StatusLine(self.state, self.intents)
+        self.status = StatusLine(self.state, self.intents, TrainingEntry(self.training, self.intents))
         column.addWidget(self.status)
         return whole
 
@@ -172,10 +176,14 @@ class MainWindow(QMainWindow):
             self.intents.open_paths.emit(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Ask about unsaved work; else end thread, pool and process."""
+        """Ask about unsaved work and a training that runs; else end thread, pool and process."""
         if self.state.modified:
             event.ignore()
             self.desk.ask_to_close(self.close_anyway)
+            return
+        if self.training.run.running:
+            event.ignore()
+            self.desk.ask_to_end_training(self._end_training)
             return
         self.layout_memory.keep()
         self.hide()  # first: what is being written may take seconds, and nobody should look at a window that is stuck
@@ -187,10 +195,16 @@ class MainWindow(QMainWindow):
         self.state.forget_changes()
         QTimer.singleShot(0, self.close)
 
+    def _end_training(self) -> None:
+        self.training.end_now()
+        QTimer.singleShot(0, self.close)
+
     def end(self) -> None:
         """Stop everything that runs beside the window."""
         for dialog in self.findChildren(BatchDialog):
             dialog.end_now()
+        self.training.end_now()
+        self.desk.close_training()
         self.cine.stop()
         self.pool.close()
         self.autosaving.forget()

@@ -205,10 +205,13 @@ class MethodsPanel(QWidget):
 
 
 def time_left(seconds: float | None) -> str:
-    """``12 s left``, ``3 min left``, or nothing when unknown."""
+    """``12 s left``, ``3 min left``, ``2 h 10 min left``, or nothing when unknown."""
     if seconds is None:
         return ""
-    return f"{max(1, round(seconds))} s left" if seconds < 90 else f"{round(seconds / 60)} min left"
+    minutes = round(seconds / 60)
+    if minutes >= 90:
+        return f"{minutes // 60} h {minutes % 60:02d} min left"
+    return f"{max(1, round(seconds))} s left" if seconds < 90 else f"{minutes} min left"
 
 
 def _family(method: Method) -> str:
