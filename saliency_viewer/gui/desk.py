@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from saliency_viewer.gui.training.page import TrainingPage
 
 _PACKAGES = "Model packages (*.zip model.toml);;All files (*)"
+_COMPARISON = "Writes the grid as pictures, the raw maps, agreement and region statistics as tables, and a manifest."
 _MASKS = "Masks and structures (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.png *.tif *.tiff *.bmp *.dcm);;All files (*)"
 
 
@@ -44,10 +45,12 @@ class Desk(QObject):
         self.training_page: TrainingPage | None = None  # made when it is first opened, and kept
         state.problem.connect(self.tell)
         intents.open_dialog.connect(self._open)
-        intents.choose_model_dialog.connect(self._open_model)
+        intents.choose_model_dialog.connect(lambda kind: self._open_model(kind, intents.choose_model.emit))
         intents.save.connect(self.save)
         intents.save_as.connect(self.save_as)
         intents.export_dialog.connect(self._export)
+        intents.compare_export_dialog.connect(self._export_comparison)
+        intents.compare_add_dialog.connect(lambda kind: self._open_model(kind, intents.compare_add.emit))
         intents.layer_dialog.connect(lambda chosen: self._show(LayerDialog(window, state, intents, chosen)))
         intents.cheat_sheet.connect(lambda: self._show(CheatSheet(window)))
         intents.import_regions_dialog.connect(lambda: self._file("Regions", _MASKS, intents.import_regions.emit))
@@ -208,7 +211,11 @@ class Desk(QObject):
         if not self._state.maps:
             self.tell(UserError("There is no map to export.", "Choose a method and compute its map first."))
             return
-        self._show(ExportDialog(self._window, self._intents))
+        self._show(ExportDialog(self._window, self._intents.export.emit))
+
+    def _export_comparison(self) -> None:
+        send = self._intents.compare_export.emit
+        self._show(ExportDialog(self._window, send, "Export the comparison", _COMPARISON))
 
     def _export_regions(self) -> None:
         self._save_name("Export regions", "NIfTI (*.nii.gz)", ".nii.gz", self._intents.export_regions.emit)
@@ -220,11 +227,11 @@ class Desk(QObject):
         else:
             self._file("Open", "All files (*)", lambda path: take([path]))
 
-    def _open_model(self, kind: str) -> None:
+    def _open_model(self, kind: str, take: Callable[[str], None]) -> None:
         if kind == "folder":
-            self._folder("Model package", self._intents.choose_model.emit)
+            self._folder("Model package", take)
         else:
-            self._file("Model package", _PACKAGES, self._intents.choose_model.emit)
+            self._file("Model package", _PACKAGES, take)
 
     def _folder(self, title: str, take: Callable[[str], None]) -> None:
         self._pick(title, QFileDialog.FileMode.Directory, "", take)

@@ -34,6 +34,15 @@ class Intents(QObject):
     explain_chosen = Signal()  # what the method panel says
     explain = Signal(object)  # Wish
     cancel = Signal()
+    compare = Signal()  # to the comparison page, or back
+    show_images = Signal()  # back from it
+    compare_add_dialog = Signal(str)  # "folder" or "file"
+    compare_add = Signal(str)  # path of a package
+    compare_remove = Signal(str)  # the model's name on the page
+    compare_run = Signal()
+    compare_look = Signal(str, object)  # a part of Look, and its value
+    compare_export_dialog = Signal()
+    compare_export = Signal(str, bool)  # folder, identify
     choose_map = Signal(str)  # method id
     set_tool = Signal(str)
     set_fade = Signal(float)

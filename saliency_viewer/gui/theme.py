@@ -52,6 +52,7 @@ QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; paddi
 #summaryCell {{ background: #0B0E12; border: 1px solid {LINE}; border-radius: 4px; }}
 #appName {{ font-size: 14px; font-weight: 600; }}
 #sectionTitle {{ font-size: 11px; font-weight: 600; color: {MUTED}; letter-spacing: 1px; }}
+#columnTitle {{ font-weight: 600; padding: 2px; }}
 #groupTitle {{ font-size: 11px; font-weight: 600; color: {SOFT}; padding: 6px 2px 0 2px; }}
 #emptyTitle {{ font-size: 20px; font-weight: 600; }}
 #soft {{ color: {SOFT}; }}

@@ -11,6 +11,8 @@ from saliency_viewer.gui.actions import make_actions
 from saliency_viewer.gui.analysis import Analysis
 from saliency_viewer.gui.autosaving import Autosaving
 from saliency_viewer.gui.cine import Cine
+from saliency_viewer.gui.comparing.controller import Comparing
+from saliency_viewer.gui.comparing.page import ComparePage
 from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.desk import Desk
 from saliency_viewer.gui.dialogs.batch import BatchDialog
@@ -68,6 +70,16 @@ class MainWindow(QMainWindow):
         self.consent = Consent(self.intents, self)
         self.preparing = Preparing(self.state, self.worker, self.consent, self)
         self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self.consent, self)
+        self.comparing = Comparing(
+            self.state,
+            self.intents,
+            self.worker,
+            self.pool,
+            self.consent,
+            self.recent,
+            lambda: self.methods.wish(),
+            self,
+        )
         self.saving = Saving(self.state, self.intents, self.pool, self)
         self.autosaving = Autosaving(self.state, self.pool, autosave or Autosave(), self)
         self.training = Training(self)
@@ -82,8 +94,10 @@ class MainWindow(QMainWindow):
         self.intents.training_page.connect(lambda: self.desk.open_training(self.training, self.pool))
         self.intents.close.connect(self.close)
         self.state.saved_changed.connect(lambda: self.setWindowModified(self.state.modified))
-        for fact in (self.state.volume_changed, self.state.preview_changed):
+        facts = (self.state.volume_changed, self.state.preview_changed, self.comparing.state.shown_changed)
+        for fact in facts:
             fact.connect(self._show_page)
+        self._show_page()
 
     def start(self) -> None:
         """Start the compute process; it and the file pool import what they need while the user looks round."""
@@ -94,7 +108,7 @@ class MainWindow(QMainWindow):
     @property
     def busy(self) -> bool:
         """Whether anything asked for is still being read, computed or measured."""
-        return self.pool.busy or self.analysis.busy or self.opening.wants_to_explain
+        return self.pool.busy or self.analysis.busy or self.comparing.busy or self.opening.wants_to_explain
 
     def _assemble(self) -> QWidget:
         whole = QWidget()
@@ -131,6 +145,8 @@ class MainWindow(QMainWindow):
         self._pages.addWidget(images)
         self.preview = PreviewPage(self.state)
         self._pages.addWidget(self.preview)
+        self.compare = ComparePage(self.state, self.comparing.state, self.intents, self.recent)
+        self._pages.addWidget(self.compare)
         return self._pages
 
     def _right(self) -> QWidget:
@@ -157,9 +173,12 @@ class MainWindow(QMainWindow):
         self.desk.open_batch(self.methods.ticked, lambda: self.consent.digests(self.state.model_code))
 
     def _show_page(self) -> None:
-        """What is on the way, else the images, else how to begin."""
+        """What is on the way, else the comparison when it is wanted, else the images, else how to begin."""
+        comparing = self.comparing.state.shown
         image = 1 if self.state.volume is not None else 0
-        self._pages.setCurrentIndex(2 if self.state.preview is not None else image)
+        self._pages.setCurrentIndex(2 if self.state.preview is not None else 3 if comparing else image)
+        self.actions_by_id["compare"].setChecked(comparing)
+        self.actions_by_id["images"].setEnabled(comparing)
 
     # Qt's events
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -40,7 +40,7 @@ class TopBar(QWidget):
         line = row(label("Saliency Viewer", "appName"), theme.S, spacing=theme.XS)
         line.setContentsMargins(theme.L, 0, theme.L, 0)
         line.addWidget(self._open_button(intents, recent))
-        for name in ("save", "export", "batch"):
+        for name in ("save", "export", "batch", "compare"):
             line.addWidget(_tool(actions[name]))
         line.addSpacing(theme.S)
         line.addWidget(_group([actions[name] for name in ("pan", "window", "probe")]))
@@ -94,10 +94,14 @@ class TopBar(QWidget):
 
 
 class BottomBar(QFrame):
-    """Fade from image to map, threshold, slice."""
+    """Fade from image to map, threshold, slice.
 
-    def __init__(self, state: DocumentState, intents: Intents) -> None:
+    ``has_map`` says whether there is anything to fade; by default the case's own maps are asked.
+    """
+
+    def __init__(self, state: DocumentState, intents: Intents, has_map: Callable[[], bool] | None = None) -> None:
         super().__init__()
+        self._has_map = has_map or (lambda: state.amap is not None)
         self.setObjectName("bottomBar")
         self.setFixedHeight(54)
         self._state, self._intents = state, intents
@@ -133,9 +137,8 @@ class BottomBar(QFrame):
         view, volume = self._state.view, self._state.volume
         _set(self.fade, round(view.fade * _STEPS), _STEPS)
         _set(self.threshold, round(view.threshold * _STEPS), _STEPS)
-        has_map = self._state.amap is not None
-        self.fade.setEnabled(has_map)
-        self.threshold.setEnabled(has_map)
+        for slider in (self.fade, self.threshold):
+            slider.setEnabled(self._has_map())
         self._threshold_words.setText(f"{view.threshold:.0%}".replace("%", " %"))
         count = volume.geometry.shape[view.axis] if volume is not None else 1
         _set(self.slice, view.index[view.axis], max(count - 1, 0))
