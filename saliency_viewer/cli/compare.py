@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from saliency_viewer.cli.console import ProgressBar, complain, say
@@ -110,6 +111,14 @@ def _tell(comparison: Comparison) -> int:
     for row in comparison.rows:
         if row.statistic in _SHOWN:
             say(_sentence(row))
+    for kind in ("repeatability", "reproducibility"):
+        values = [
+            row.value
+            for row in comparison.rows
+            if row.relation == kind and row.statistic == "rank_correlation" and row.value is not None
+        ]
+        if values:
+            say(f"{kind}: mean rank correlation {fmean(values):.2f} of {len(values)} pairs of maps")
     return int(any(one.result is None for one in comparison.contenders))
 
 

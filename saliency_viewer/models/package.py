@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -10,13 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saliency_viewer.domain import ModelCard
+from saliency_viewer.domain import Fold, ModelCard
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of, build_network
 from saliency_viewer.models.bundle import read_bundle
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
+from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.classifier import Classifier
+from saliency_viewer.models.ensemble import Ensemble, chosen_folds
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
 from saliency_viewer.models.forward import make_ready
 from saliency_viewer.models.logits import give_logits
@@ -29,7 +32,11 @@ if TYPE_CHECKING:
 
 
 def load_package(
-    path: str | Path | PackageFiles, trust_code: Trust = False, device: str = "cpu", runs: bool = True
+    path: str | Path | PackageFiles,
+    trust_code: Trust = False,
+    device: str = "cpu",
+    runs: bool = True,
+    fold: str = "",
 ) -> Classifier:
     """The classifier in a package: a folder, the ``model.toml`` in it, or a zip.
 
@@ -44,6 +51,8 @@ def load_package(
         ``cpu`` or ``cuda``.
     runs:
         Whether it is run once on zeros, which tells whether its head and the card's layer fit.
+    fold:
+        Of an ensemble the one to load; empty or "mean" for all of them together.
 
     Raises
     ------
@@ -58,21 +67,38 @@ def load_package(
             "This package holds a segmentation network, which cannot be explained yet.",
             "Choose a package with a classification network.",
         )
-    if not files.has(card.weights):
-        raise missing(card.weights)
-    content = files.read(card.weights)
+    read_case_lists(files, card)
+    trust = functools.cache(trust_code) if callable(trust_code) else trust_code  # asked once, not for every fold
+    folds = chosen_folds(card, fold)
+    members = [_member(card, card_bytes, one, files, trust, device, doubts) for one in folds]
+    classifier = members[0] if len(members) == 1 else Ensemble(members)
+    if runs:
+        _check_layer(classifier)
+    return classifier
+
+
+def _member(
+    card: ModelCard,
+    card_bytes: bytes,
+    fold: Fold,
+    files: PackageFiles,
+    trust_code: Trust,
+    device: str,
+    doubts: tuple[str, ...],
+) -> Classifier:
+    """One network with its weights."""
+    if not files.has(fold.weights):
+        raise missing(fold.weights)
+    content = files.read(fold.weights)
     digest = hashlib.sha256(content)
-    compare_sums(files, card.weights, digest.hexdigest())
+    compare_sums(files, fold.weights, digest.hexdigest())
     network = _network(card, files, content, trust_code)
     give_logits(network, card.output)
     del content  # weights can be large
     code = own_code(card.architecture, files)
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
-    classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device, doubts=doubts)
-    if runs:
-        _check_layer(classifier)
-    return classifier
+    return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name, doubts)
 
 
 def _network(card: ModelCard, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
@@ -127,7 +153,7 @@ def _check_layer(classifier: Classifier) -> None:
 
     classifier.outputs  # noqa: B018 - computed, checked and kept
     layer = classifier.card.explain.layer
-    names = [name for name, _ in classifier.network.named_modules() if name]
+    names = [name for name, _ in classifier.members[0].network.named_modules() if name]
     if layer is not None and layer not in names:
         raise UserError(f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
 
@@ -231,9 +257,15 @@ def describe(classifier: Classifier) -> list[str]:
     card = classifier.card
     weights = sum(parameter.numel() for parameter in classifier.network.parameters())
     size = " x ".join(map(str, card.input.size)) or "any size"
+    fit = f"{len(card.input.spatial)} spatial steps" if card.input.spatial else f"fit {card.input.fit}"
     lines = [
         f"{card.name} {card.version}: {card.architecture}, {weights:,} weights.",
-        f"Input: {card.input.layout}, {card.input.channels} channels, {size}, fit {card.input.fit}.",
+        *(
+            [f"An ensemble of {len(card.folds)} folds: {', '.join(fold.name for fold in card.folds)}."]
+            if card.folds
+            else []
+        ),
+        f"Input: {card.input.layout}, channels {card.input.channels}, {size}, {fit}.",
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]

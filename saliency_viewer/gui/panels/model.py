@@ -49,6 +49,7 @@ class ModelPanel(QWidget):
         choose.setToolTip("Choose a model package: a folder with model.toml, or a zip")
         ask, take = intents.choose_model_dialog.emit, intents.choose_model.emit
         ways = [("Folder with model.toml…", lambda: ask("folder")), ("Zip…", lambda: ask("file"))]
+        ways.append(("New model package…", lambda: intents.new_model_dialog.emit()))
         choose.setMenu(opening_menu(choose, intents, ways, lambda: recent.list.models, lambda path: take(path)))
         inside.addLayout(row(self._name, self._version, None, choose))
         self._classes = QVBoxLayout()
@@ -67,7 +68,8 @@ class ModelPanel(QWidget):
             self._name.setText(card_.name)
             digest = f" · sha {result.model_hash[:6]}…" if result is not None else ""
             self._version.setText(f"{card_.version}{digest}")
-            self._version.setToolTip(f"Architecture {card_.architecture}; intended use: {card_.intended_use}")
+            fold = f"; fold {result.fold}" if result is not None and result.fold else ""
+            self._version.setToolTip(f"Architecture {card_.architecture}; intended use: {card_.intended_use}{fold}")
         clear(self._classes)
         if result is not None:
             self._show(result.prediction)

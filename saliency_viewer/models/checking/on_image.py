@@ -42,7 +42,11 @@ def _check_values(prepared: Prepared, card: ModelCard, findings: Findings) -> No
             "Check the window, and the interval of scale or clip, against the image's own values.",
         )
     elif max(abs(low), abs(high)) > _FAR:
-        steps = "its intensity steps leave" if card.input.intensity else "it has no intensity steps, which leaves"
+        steps = (
+            "its intensity steps leave"
+            if card.input.intensity or card.input.intensity_after
+            else "it has no intensity steps, which leaves"
+        )
         findings.add(
             "warning",
             f"The network is given {reach}: {steps} them far from what networks are trained with.",
@@ -62,7 +66,7 @@ def _check_values(prepared: Prepared, card: ModelCard, findings: Findings) -> No
 
 def _check_normalised(card: ModelCard, findings: Findings) -> None:
     library = card.architecture.partition(":")[0]
-    steps = {step.get("step") for step in card.input.intensity}
+    steps = {step.get("step") for step in (*card.input.intensity, *card.input.intensity_after)}
     if library in _NORMALISED and card.input.channels == 3 and not steps & set(_UNUSUAL_STEPS):
         findings.add(
             "note",

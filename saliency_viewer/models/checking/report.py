@@ -10,6 +10,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of
 from saliency_viewer.models.bundle import read_bundle
 from saliency_viewer.models.card_text import card_to_toml
+from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.checking.behaviour import check_behaviour
 from saliency_viewer.models.checking.card_faults import card_faults
@@ -63,14 +64,14 @@ def check_files(
         context.report(0.1, "Loading the network")
         classifier = _loaded(files, card, trust_code, device, findings)
     if classifier is None:
-        return Report((), tuple(findings.found))
+        return Report((), findings.sorted)
     context.report(0.5, "Asking the network")
     runs = _check_answer(classifier, findings)
     prepared = prepared_image(classifier, volume, findings) if volume is not None and runs else None
     if runs:
         check_behaviour(classifier, findings, prepared, context.part(0.5, 1.0))
     facts = tuple(describe(classifier)) if runs else ()
-    return Report(facts, tuple(findings.found), classifier if runs else None)
+    return Report(facts, findings.sorted, classifier if runs else None)
 
 
 def _card(files: PackageFiles, findings: Findings) -> ModelCard | None:
@@ -105,7 +106,8 @@ def _parts_are_there(files: PackageFiles, card: ModelCard, findings: Findings) -
     complete = len(findings.found) == before
     if complete:
         try:
-            compare_sums(files, card.weights, hashlib.sha256(files.read(card.weights)).hexdigest())
+            for name in card.weight_files:
+                compare_sums(files, name, hashlib.sha256(files.read(name)).hexdigest())
         except UserError as error:
             findings.fault(error)  # they may load all the same
     return complete
@@ -125,8 +127,10 @@ def _look_at_task(_files: PackageFiles, card: ModelCard) -> None:
 
 
 def _look_at_weights(files: PackageFiles, card: ModelCard) -> None:
-    if not files.has(card.weights):
-        raise missing(card.weights)
+    for name in card.weight_files:
+        if not files.has(name):
+            raise missing(name)
+    read_case_lists(files, card)
 
 
 def _loaded(
@@ -143,7 +147,7 @@ def _loaded(
 def _check_answer(classifier: Classifier, findings: Findings) -> bool:
     """Whether the network takes its input and its outputs are as many as the classes; the layer is looked for too."""
     layer = classifier.card.explain.layer
-    names = [name for name, _ in classifier.network.named_modules() if name]
+    names = [name for name, _ in classifier.members[0].network.named_modules() if name]
     if layer is not None and layer not in names:
         findings.add("fault", f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
     try:
