@@ -81,6 +81,18 @@ def test_networks_of_any_dimension_are_torch_networks_with_kerass_names(tmp_path
     assert sum(type(module) is convolution for module in names.values()) == 2
 
 
+def test_from_python_a_network_is_opened_by_its_place(tmp_path):
+    import saliency_viewer as sv
+
+    model = files.classifier(1)
+    files.saved(model, tmp_path)
+    image = noise(2, 1, 24)
+    network = sv.keras_network(tmp_path / "network.keras")
+    np.testing.assert_allclose(network(torch.from_numpy(image)), answer(model, image), rtol=1e-4)
+    with pytest.raises(UserError, match="cannot be read"):
+        sv.keras_network(str(tmp_path / "nothing.keras"))
+
+
 def test_the_layer_tree_shows_kerass_layers(package, tmp_path):
     tree = layer_tree(load_package(package(files.saved(files.classifier(), tmp_path))))
     shapes = {node.path: node.output for node in tree.walk() if node.has_maps}

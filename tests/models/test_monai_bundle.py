@@ -359,7 +359,7 @@ def test_references_are_followed_and_expressions_stay_text():
         ({"network_def": {"_target_": "DenseNett"}}, "MONAI has no network 'DenseNett'"),
         ({"network_def": network() | {"act": "$exec('x')"}}, "its argument 'act' is a piece of Python"),
         ({"network_def": network() | {"norm": {"_target_": "os.getcwd"}}}, "its argument 'norm'"),
-        ({"network_def": network() | {"out_channels": 5}}, "do not fit the network"),
+        ({"network_def": network() | {"out_channels": 5}}, "weights are for 2 classes"),
     ],
 )
 def test_networks_that_would_need_code_are_refused(tmp_path, monkeypatch, changed, message):
@@ -367,6 +367,13 @@ def test_networks_that_would_need_code_are_refused(tmp_path, monkeypatch, change
     with pytest.raises(UserError, match=message):
         load_package(bundle(tmp_path / "bundle", [RESIZE], inference=changed))
     assert not (tmp_path / "attacked").exists()
+
+
+def test_a_network_of_the_bundles_own_is_taken_from_its_program(tmp_path):
+    folder = bundle(tmp_path / "bundle", [RESIZE], inference={"network_def": {"_target_": "scripts.net.Net"}})
+    (folder / "models" / "model.ts").write_bytes(b"")
+    card, _ = read_card(folder)
+    assert (card.architecture, card.weights, card.arguments) == ("torchscript", "models/model.ts", {})
 
 
 def test_a_bundle_of_several_channels_inputs_or_a_segmentation_is_refused(tmp_path):

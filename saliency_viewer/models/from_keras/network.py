@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,15 @@ _SIZES = {1: (256, 1024), 2: (64, 128, 256), 3: (32, 64)}  # tried in turn for n
 _TOP = 255.0
 
 
-def keras_network(content: bytes, output: str | int | None = None, config: bytes | None = None) -> nn.Module:
+def keras_network(
+    content: bytes | str | Path, output: str | int | None = None, config: bytes | None = None
+) -> nn.Module:
     """The network in a Keras file, on the CPU, in evaluation mode.
 
     Parameters
     ----------
     content:
-        A ``.keras`` or ``.h5`` file, or weights alone.
+        A ``.keras`` or ``.h5`` file, or weights alone: its bytes or its place.
     output:
         Name or number of the output that counts, for networks with several; by default the first.
     config:
@@ -48,7 +51,7 @@ def keras_network(content: bytes, output: str | int | None = None, config: bytes
     UserError
         For files with code in them, damaged ones, and networks with several inputs.
     """
-    model = load_model(open_keras(content, config))
+    model = load_model(open_keras(content if isinstance(content, bytes) else _read(Path(content)), config))
     finite_weights(model)
     mended = mend(model)
     if len(model.inputs) != 1:
@@ -65,6 +68,15 @@ def keras_network(content: bytes, output: str | int | None = None, config: bytes
     if mended:
         network.notes = (*network.notes, NOTE)
     return network
+
+
+def _read(place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except OSError as error:
+        raise UserError(
+            "The Keras file cannot be read.", "Check that it is there, and its permissions.", str(error.strerror)
+        ) from error
 
 
 def _output_number(model: Any, wanted: str | int | None) -> int:
