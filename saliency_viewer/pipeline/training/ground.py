@@ -24,7 +24,7 @@ from saliency_viewer.domain import (
     parameter_specs,
 )
 from saliency_viewer.errors import UserError
-from saliency_viewer.models import require_package_place
+from saliency_viewer.models.package import refuse_other_folder
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.cards import training_card
 from saliency_viewer.training.datasets import Split, load_data, split
@@ -96,7 +96,7 @@ def lay_ground(plan: TrainingPlan, context: RunContext) -> Ground:
     """
     network = network_named(plan.architecture)
     settings = checked_settings(plan.settings)
-    require_package_place(plan.out)
+    refuse_other_folder(Path(plan.out))
     data = load_data(plan, context.part(0.0, _READ))
     parts = split(data, settings)
     context.report(_READ, "Making the network")

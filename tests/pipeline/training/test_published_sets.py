@@ -106,7 +106,7 @@ def test_images_of_one_patient_are_on_one_side_and_training_images_are_named_by_
     assert len(sides) == len({case.patient for case in trained.truth})
     assert all(len(one) == 1 for one in sides.values())
     with (trained.package / "training_cases.csv").open(newline="") as stream:
-        seen = {row["sha256"]: row["fold"] for row in csv.DictReader(stream)}
+        seen = {row["case"] for row in csv.DictReader(stream)}
     digests = {str(case.image): image_hash(sv.open_study(case.image).choose().load()) for case in trained.truth}
     held = {row["image"] for row in trained.cohort}
     assert {path for path, digest in digests.items() if digest not in seen} == held
