@@ -6,7 +6,7 @@ from saliency_viewer.exporters.maps import export_maps, write_npy
 from saliency_viewer.exporters.nifti import write_grid_nifti, write_map_nifti, write_regions, write_volume
 from saliency_viewer.exporters.pictures import write_png, write_summary_plot
 from saliency_viewer.exporters.statistics import as_written, cell, read_statistics, write_statistics
-from saliency_viewer.exporters.tables import table_text, write_table
+from saliency_viewer.exporters.tables import write_table
 
 __all__ = [
     "as_written",
@@ -18,7 +18,6 @@ __all__ = [
     "library_versions",
     "read_statistics",
     "safe_name",
-    "table_text",
     "write_grid_nifti",
     "write_manifest",
     "write_map_nifti",

@@ -27,18 +27,6 @@ class PackageFiles(ABC):
         """Its bytes. Raises :class:`UserError` when there is none."""
 
 
-class NoFiles(PackageFiles):
-    """A network that is built before it has a package."""
-
-    def has(self, name: str) -> bool:
-        """There is none."""
-        return False
-
-    def read(self, name: str) -> bytes:
-        """There is none."""
-        raise missing(name)
-
-
 class FolderFiles(PackageFiles):
     """A package that is a folder."""
 
