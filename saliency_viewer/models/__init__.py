@@ -14,6 +14,7 @@ from saliency_viewer.models.layers import LayerNode, layer_tree
 from saliency_viewer.models.own_code import OwnCode
 from saliency_viewer.models.package import check_package, load_package, read_card, write_package
 from saliency_viewer.models.prepared import Prepared
+from saliency_viewer.models.torchvision_transforms import spec_named, spec_of_timm, spec_of_transforms
 
 __all__ = [
     "ARCHITECTURES",
@@ -34,6 +35,9 @@ __all__ = [
     "parse_card",
     "read_card",
     "read_case_lists",
+    "spec_named",
+    "spec_of_timm",
+    "spec_of_transforms",
     "write_ensemble",
     "write_package",
 ]
