@@ -46,3 +46,18 @@ def test_classes_without_names_can_be_chosen_once_the_model_has_answered(opened,
     assert [combo.itemText(k) for k in range(combo.count())] == ["predicted class", "well", "sick"]
     opened.state.set_model("package", card)
     assert [combo.itemText(k) for k in range(combo.count())] == ["predicted class", "well", "sick"]
+
+
+def test_a_training_case_is_still_told_when_a_session_is_opened_again(make_result, volume, card):
+    from saliency_viewer.gui.restoring import _result
+    from saliency_viewer.session import Document
+
+    result = make_result()
+    made = replace(result.maps[0].provenance, fold="1", is_training_case=True)
+    maps = (replace(result.maps[0], provenance=made),)
+    document = Document(prediction=result.prediction, maps=maps)
+    found = _result(document, volume, card, "cd" * 32)
+    assert (found.fold, found.is_training_case) == ("1", True)
+    assert "fold 1 was trained on" in found.warnings[0]
+    ordinary = _result(Document(prediction=result.prediction, maps=result.maps), volume, card, "cd" * 32)
+    assert (ordinary.fold, ordinary.is_training_case, ordinary.warnings) == ("", False, ())
