@@ -15,6 +15,7 @@ from saliency_viewer.models.own_code import OwnCode
 from saliency_viewer.models.package import check_package, load_package, read_card
 from saliency_viewer.models.package_writing import require_package_place, write_package
 from saliency_viewer.models.prepared import Prepared
+from saliency_viewer.models.torchvision_transforms import spec_named, spec_of_timm, spec_of_transforms
 
 __all__ = [
     "ARCHITECTURES",
@@ -37,6 +38,9 @@ __all__ = [
     "read_card",
     "read_case_lists",
     "require_package_place",
+    "spec_named",
+    "spec_of_timm",
+    "spec_of_transforms",
     "write_ensemble",
     "write_package",
 ]

@@ -61,10 +61,12 @@ def run_plan(
         result = _answered(plan, classifier, image, context)
     context.report(1.0, "Done")
     told = (choice.warning,) if choice.warning else ()
+    known = choice.is_training_case
     return replace(
         result,
+        maps=tuple(replace(m, provenance=replace(m.provenance, is_training_case=known)) for m in result.maps),
         warnings=(*image.warnings, *told, *result.warnings),
-        is_training_case=choice.is_training_case,
+        is_training_case=known,
         seconds=time.perf_counter() - started,
     )
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from saliency_viewer.domain import ModelCard
 from saliency_viewer.exporters import keyed_digest
 from saliency_viewer.models import CaseLists, case_digest
-
-_REMEMBERED = "what is shown may be remembered from there rather than seen in the image."
+from saliency_viewer.models.card import ALL_FOLDS
 
 
 @dataclass(frozen=True)
 class FoldChoice:
-    """The fold to load (empty: the only network, or all folds), and a warning where the case was trained on."""
+    """The fold to load (empty: the only network; "mean": all folds), and a warning where the case was trained on."""
 
     fold: str = ""
     is_training_case: bool = False
@@ -50,19 +49,20 @@ def choose_fold(
     digests = {case_digest(text) for text in known} | {keyed_case_digest(text) for text in known} | {image_digest}
     trained_everywhere = bool(digests & lists.trained)
     if not card.folds:
-        return FoldChoice(wanted, trained_everywhere, _alone() if trained_everywhere else "")
+        return FoldChoice(wanted, trained_everywhere, training_warning("") if trained_everywhere else "")
     held_out_by = sorted({lists.held_out[digest] for digest in digests if digest in lists.held_out})
-    fold = wanted or (held_out_by[0] if len(held_out_by) == 1 else "")
+    fold = wanted or (held_out_by[0] if len(held_out_by) == 1 else ALL_FOLDS)
     # A case that one fold held out was trained on by all others.
     is_trained = trained_everywhere or (bool(held_out_by) and held_out_by != [fold])
-    return FoldChoice(fold, is_trained, _of_ensemble(fold, held_out_by) if is_trained else "")
+    return FoldChoice(fold, is_trained, training_warning(fold, held_out_by) if is_trained else "")
 
 
-def _alone() -> str:
-    return f"This case was among those that the model was trained on: {_REMEMBERED}"
-
-
-def _of_ensemble(fold: str, held_out_by: list[str]) -> str:
-    who = f"fold {fold} was" if fold else "the folds were"
+def training_warning(fold: str, held_out_by: Sequence[str] = ()) -> str:
+    """What is said of a case that the model, or this fold of it, was trained on."""
+    several = {"": "the model was", ALL_FOLDS: "the folds were"}
+    who = several.get(fold, f"fold {fold} was")
     cure = f" Fold {held_out_by[0]} was not trained on it." if len(held_out_by) == 1 else ""
-    return f"This case was among those that {who} trained on: {_REMEMBERED}{cure}"
+    return (
+        f"This case was among those that {who} trained on: what is shown may be remembered from there rather than "
+        f"seen in the image.{cure}"
+    )

@@ -38,9 +38,9 @@ def _with_warnings(record: Record) -> Record:
 
 
 def _with_folds(record: Record) -> Record:
-    """Version 4 says which network of an ensemble was asked for, and which one a map is of."""
-    plan = record["plan"]
-    maps = [{**amap, "provenance": {**amap["provenance"], "fold": ""}} for amap in record["maps"]]
+    """Version 4 says which network of an ensemble was asked for and made a map, and whether it knew the case."""
+    plan, unknown = record["plan"], {"fold": "", "is_training_case": False}
+    maps = [{**amap, "provenance": {**amap["provenance"], **unknown}} for amap in record["maps"]]
     return {**record, "plan": None if plan is None else {**plan, "fold": ""}, "maps": maps}
 
 

@@ -89,15 +89,15 @@ LISTS = CaseLists(LISTED, frozenset({case_digest("sub-9"), "image-digest"}))
         ("", ("sub-0", ""), "a", False),
         ("", (" sub-0 ", "pat-7"), "a", False),
         ("", ("sub-1", "pat-1"), "b", False),  # the patient is listed
-        ("", ("new", "also new"), "", False),
-        ("", ("", ""), "", False),
+        ("", ("new", "also new"), "mean", False),
+        ("", ("", ""), "mean", False),
         ("c", ("new",), "c", False),
         ("a", ("sub-0",), "a", False),
         ("b", ("sub-0",), "b", True),  # trained on it: only a was not
         ("mean", ("sub-0",), "mean", True),
-        ("", ("sub-9",), "", True),
+        ("", ("sub-9",), "mean", True),
         ("c", ("sub-9",), "c", True),
-        ("", ("sub-0", "pat-1"), "", True),  # held out by two: whichever answers knows one of them
+        ("", ("sub-0", "pat-1"), "mean", True),  # held out by two: whichever answers knows one of them
     ],
 )
 def test_a_case_is_explained_by_the_fold_that_held_it_out(
@@ -108,7 +108,10 @@ def test_a_case_is_explained_by_the_fold_that_held_it_out(
 
 
 def test_the_warning_says_which_fold_would_do() -> None:
-    assert "Fold a was not" in choose_fold(CARD, LISTS, "b", ["sub-0"]).warning
+    said = choose_fold(CARD, LISTS, "b", ["sub-0"]).warning
+    assert "fold b was trained on" in said
+    assert "Fold a was not" in said
+    assert "the folds were trained on" in choose_fold(CARD, LISTS, "", ["sub-9"]).warning
 
 
 def test_a_case_may_be_listed_by_its_image_or_under_the_installations_key() -> None:
