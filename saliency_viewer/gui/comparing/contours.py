@@ -14,9 +14,10 @@ from saliency_viewer.domain import AttributionMap
 from saliency_viewer.gui.viewer import palette
 from saliency_viewer.render import contour_polygons
 
-_FINE = 512  # pixels along a side; finer lines cannot be seen in a small viewport, and cost time
+_FINE = 320  # pixels along a side; finer lines cannot be seen in a small viewport, and cost time
 _KEPT = 64
 _WIDTH = 1.4
+_FEW = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,7 @@ class ContourLines:
 
     def __init__(self) -> None:
         self._contours: tuple[Contour, ...] = ()
-        self._kept: OrderedDict[tuple[int, int, int, float], tuple[AttributionMap, list[NDArray[np.float64]]]]
-        self._kept = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int, int, float], tuple[AttributionMap, list[QPolygonF]]] = OrderedDict()
 
     @property
     def contours(self) -> tuple[Contour, ...]:
@@ -47,21 +47,22 @@ class ContourLines:
 
     def paint(self, painter: QPainter, axis: int, index: int, to_viewport: QTransform) -> None:
         """Draw the lines of slice ``index`` along ``axis``; ``to_viewport`` as for the regions' outlines."""
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setTransform(to_viewport, True)
         for contour in self._contours:
-            lines = [_polyline(line, to_viewport) for line in self._lines(contour, axis, index)]
-            edge = QPen(palette.with_alpha(palette.BLACK, 0.55), _WIDTH + 1.6)
-            for pen in (edge, QPen(QColor(contour.colour), _WIDTH)):
-                painter.setPen(pen)
-                for line in lines:
-                    painter.drawPolyline(line)
+            lines = self._lines(contour, axis, index)
+            few = len(lines) <= _FEW  # the specks of a noisy map need neither an edge nor smooth corners
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, few)
+            if few:
+                _draw(painter, lines, palette.with_alpha(palette.BLACK, 0.55), _WIDTH + 1.6)
+            _draw(painter, lines, QColor(contour.colour), _WIDTH if few else 1.0)
 
-    def _lines(self, contour: Contour, axis: int, index: int) -> list[NDArray[np.float64]]:
+    def _lines(self, contour: Contour, axis: int, index: int) -> list[QPolygonF]:
         key = (id(contour.amap), axis, index, contour.level)
         kept = self._kept.get(key)
         if kept is None or kept[0] is not contour.amap:  # an id can be used again after its object is gone
-            kept = contour.amap, contour_lines(contour.amap, contour.level, axis, index)
+            lines = contour_lines(contour.amap, contour.level, axis, index)
+            kept = contour.amap, [QPolygonF([QPointF(x, y) for y, x in line.tolist()]) for line in lines]
             self._kept[key] = kept
         self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:
@@ -80,5 +81,9 @@ def contour_lines(amap: AttributionMap, level: float, axis: int, index: int) -> 
     return [line * step for line in contour_polygons(plane[::step, ::step], amap, level)]
 
 
-def _polyline(line: NDArray[np.float64], to_viewport: QTransform) -> QPolygonF:
-    return to_viewport.map(QPolygonF([QPointF(x, y) for y, x in line.tolist()]))
+def _draw(painter: QPainter, lines: list[QPolygonF], colour: QColor, width: float) -> None:
+    pen = QPen(colour, width)
+    pen.setCosmetic(True)  # as wide on every screen, whatever the zoom
+    painter.setPen(pen)
+    for line in lines:
+        painter.drawPolyline(line)

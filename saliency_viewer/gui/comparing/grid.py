@@ -94,7 +94,8 @@ class CompareGrid(QScrollArea):
         look = next((cell.look for cell in self.cells.values() if cell.frame is not None), (1.0, None))
         for (line, method), cell in self.cells.items():
             why = line.why_no_map(method) if isinstance(line, Entry) else ""
-            cell.empty_text = why or _NO_IMAGE
+            failed = isinstance(line, Entry) and bool(line.failure)  # its head says why
+            cell.empty_text = "No map" if failed else why or _NO_IMAGE
             with QSignalBlocker(cell):
                 cell.set_volume(self._document.volume if not why else None, self._document.view.axis)
                 cell.set_look(look)
@@ -109,7 +110,7 @@ class CompareGrid(QScrollArea):
         """Keep the viewports that stay, make the new ones, and put all in their places."""
         _empty(self._grid)
         for widget in self._others:
-            widget.deleteLater()
+            _bury(widget)
         self._others = []
         keys = {(line, method) for line in self.rows for method in self.columns}
         for gone in [key for key in self.cells if key not in keys]:

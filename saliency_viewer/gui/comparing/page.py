@@ -33,6 +33,7 @@ _SCALES: tuple[tuple[Scale, str, str], ...] = (
     ("method", "one per method", "All models' maps by one method share a scale: a paler map says less."),
     ("all", "one for all", "Every map on one scale; methods have different units, so mind what you read from it."),
 )
+_HEIGHTS = [2000, 190]  # the grid gets what the table leaves
 _LEVELS = (5, 95)  # per cent
 _HINT = "Add two model packages or more, tick methods at the right, and press Run."
 
@@ -53,8 +54,9 @@ class ComparePage(QWidget):
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.addWidget(self.grid)
         parts.addWidget(self.table)
-        parts.setStretchFactor(0, 3)
-        parts.setStretchFactor(1, 1)
+        parts.setStretchFactor(0, 1)
+        parts.setStretchFactor(1, 0)
+        parts.setSizes(_HEIGHTS)
         parts.setChildrenCollapsible(False)
         column.addWidget(parts, 1)
         self.bottom = BottomBar(document, intents, lambda: bool(comparing.methods))
@@ -112,11 +114,12 @@ class ComparePage(QWidget):
         self.contours = _tick("Contours", "Lines round the strongest part of each map")
         self.level = QSlider(Qt.Orientation.Horizontal)
         self.level.setRange(*_LEVELS)
-        self.level.setFixedWidth(90)
+        self.level.setFixedWidth(80)
         self.level.setAccessibleName("Level of the contours, per cent of each map's peak")
         self.level.setToolTip("Where the contours run: share of each map's peak")
         self.level.valueChanged.connect(lambda value: change("level", value / 100))
         self.share = label("", "soft")
+        self.share.setMinimumWidth(36)
         self.image = _tick("Image", "A row with the image and the contours of all models")
         self.ranks = _tick("Disagreement", "A row with the places that the models rank differently")
         for name, box in (("contours", self.contours), ("image", self.image), ("disagreement", self.ranks)):
@@ -125,8 +128,8 @@ class ComparePage(QWidget):
         self.plane.setToolTip("Which way the volume is cut")
         self.plane.activated.connect(lambda axis: self._intents.set_axis.emit(axis))
         return row(
-            label("Colours", "soft"), self.scale, self.plane, None, self.contours, self.level, self.share, theme.S,
-            self.image, theme.S, self.ranks,
+            label("Colours", "soft"), self.scale, self.plane, None, self.contours, self.level, self.share,
+            self.image, self.ranks,
         )  # fmt: skip
 
     def refresh(self) -> None:
@@ -142,7 +145,7 @@ class ComparePage(QWidget):
         self.level.setValue(round(100 * look.level))
         self.level.blockSignals(False)
         self.level.setEnabled(look.contours)
-        self.share.setText(f"at {100 * look.level:.0f} % of the peak")
+        self.share.setText(f"{100 * look.level:.0f} %")
         self.go.setEnabled(not busy and bool(self._comparing.entries) and self._document.volume is not None)
         self.stop.setVisible(busy)
         self.stop.setEnabled(not compute.stopping)
@@ -151,6 +154,7 @@ class ComparePage(QWidget):
         words = " · ".join(word for word in (compute.text, time_left(compute.seconds_left)) if word)
         self.words.setText(words if busy else self._hint())
         self.export.setEnabled(not busy and self._comparing.comparison is not None)
+        self.table.setVisible(self._comparing.comparison is not None)
         self._refresh_planes()
 
     def _hint(self) -> str:

@@ -61,7 +61,7 @@ def map_words(entry: Entry, amap: AttributionMap, comparison: Comparison | None)
     badge = amap.validity.short or kind
     if not amap.target_is_predicted:
         kind, badge = "failed", "not predicted"
-    return Words(f"{amap.target} {amap.probability:.2f}", " · ".join(said), badge, kind)
+    return Words(amap.target, " · ".join(said), badge, kind)
 
 
 def region_shares(comparison: Comparison | None, model: str, method: str) -> list[tuple[str, float]]:

@@ -25,6 +25,7 @@ from saliency_viewer.gui.comparing.state import ComparingState
 from saliency_viewer.gui.panels.parts import card, label, method_label, row
 
 _SAME_MODEL = "same model"
+_LOWEST = 84
 _TABS = ("Between models", "Between methods", "Regions")
 _FEET = (
     "Two trainings of one architecture: repeatability. Two architectures: reproducibility. "
@@ -164,6 +165,7 @@ class AgreementTable(QFrame):
         self.table = QTableWidget(0, 0)
         self._prepare()
         self.foot = label("", "muted", wraps=True)
+        self.table.setMinimumHeight(_LOWEST)
         inside.addWidget(self.table, 1)
         inside.addWidget(self.foot)
         comparing.agreement_changed.connect(self.refresh)

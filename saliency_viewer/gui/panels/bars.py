@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QSlider, QToolButton, QWidget
 
 from saliency_viewer.gui import theme
@@ -37,7 +37,8 @@ class TopBar(QWidget):
         self._pill.setFixedHeight(26)
         self._layout_button = _tool(actions["layout"])
         self._layout_button.setObjectName("pill")
-        line = row(label("Saliency Viewer", "appName"), theme.S, spacing=theme.XS)
+        self._name = label("Saliency Viewer", "appName")
+        line = row(self._name, theme.S, spacing=theme.XS)
         line.setContentsMargins(theme.L, 0, theme.L, 0)
         line.addWidget(self._open_button(intents, recent))
         for name in ("save", "export", "batch", "compare"):
@@ -62,6 +63,25 @@ class TopBar(QWidget):
             fact.connect(self._show_compute)
         self.refresh()
         self._show_compute()
+
+    @property
+    def _spare(self) -> tuple[QWidget, ...]:
+        """What gives way where the window is narrow: the title bar and the View menu have it too."""
+        return self._name, self._layout_button
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Room for everything that cannot give way."""
+        whole = super().minimumSizeHint()
+        spare = sum(widget.sizeHint().width() + theme.XS for widget in self._spare if not widget.isHidden())
+        return QSize(whole.width() - spare, whole.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Show what there is room for."""
+        super().resizeEvent(event)
+        room = event.size().width() - self.minimumSizeHint().width()
+        for widget in self._spare:
+            room -= widget.sizeHint().width() + theme.XS
+            widget.setVisible(room >= 0)
 
     def _open_button(self, intents: Intents, recent: RecentFiles) -> QToolButton:
         made = _menu_button("Open ▾", "Open a study, an image or a session", None)
