@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import saliency_viewer as sv
-from benchmarks.views.changes import Changes
+from benchmarks.views.changes import Changes, detail
 from benchmarks.views.evidence import Share, shares
 from benchmarks.views.figures import write_figures
 from benchmarks.views.folds import ARCHITECTURE, SETTINGS, patient_folds, train_fold, untrained
@@ -124,10 +124,16 @@ def _numbers(
         "single_numbers": [
             grey_row("mean grey of the file", raw, own),
             grey_row("mean grey of the network's input", seen, own),
+            grey_row("strength of fine detail", np.array([detail(one.grey) for one in own]), own),
         ],
         "changes": [change_row(answers, change, _touched(change, own)) for change in changes.named],
         "elsewhere": [
-            {"file": one.file, "mean_grey": float(one.grey.mean()), "ap": float(answers.mean(AS_IT_IS, [one])[0])}
+            {
+                "file": one.file,
+                "mean_grey": float(one.grey.mean()),
+                "detail": detail(one.grey),
+                "ap": float(answers.mean(AS_IT_IS, [one])[0]),
+            }
             for one in others
         ],
         "shares": share_rows(found),

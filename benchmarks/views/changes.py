@@ -34,9 +34,15 @@ def with_greys_of(grey: Grey, others: Sequence[Grey]) -> Grey:
     return np.interp(ranks, _QUANTILES, wanted)[np.searchsorted(values, grey)]
 
 
-def equalised(grey: Grey) -> Grey:
-    """Every grey level as frequent as any other one."""
-    return with_greys_of(grey, [np.linspace(0.0, 255.0, 257)])
+def coarse(grey: Grey) -> Grey:
+    """Without fine detail: cables, edges of ribs, vessels, grain."""
+    return ndimage.gaussian_filter(grey, _BLUR * max(grey.shape))
+
+
+def detail(grey: Grey) -> float:
+    """How strong the fine detail is: its standard deviation, over the span of the picture's greys."""
+    low, high = np.percentile(grey, [0.5, 99.5])
+    return float(np.std(grey - coarse(grey)) / (high - low))
 
 
 class Changes:
@@ -52,10 +58,18 @@ class Changes:
             "border filled": lambda one: filled(one.grey, frame(one.grey.shape)),
             "lungs filled": lambda one: filled(one.grey, one.lungs),
             "only lungs left": lambda one: filled(one.grey, ~one.lungs),
-            "fine detail gone": lambda one: ndimage.gaussian_filter(one.grey, _BLUR * max(one.grey.shape)),
+            "fine detail gone": lambda one: coarse(one.grey),
+            "detail of its own view": lambda one: self._with_detail(one, one.view),
+            "detail of the other view": lambda one: self._with_detail(one, 1 - one.view),
             "greys of its own view": lambda one: with_greys_of(one.grey, self._others(one, one.view)),
             "greys of the other view": lambda one: with_greys_of(one.grey, self._others(one, 1 - one.view)),
         }
+
+    def _with_detail(self, one: Picture, view: int) -> Grey:
+        """Its own detail, made as strong as it is in other patients' pictures of a view on the average."""
+        smooth = coarse(one.grey)
+        wanted = float(np.mean([detail(other) for other in self._others(one, view)]))
+        return smooth + (one.grey - smooth) * wanted / detail(one.grey)
 
     def _others(self, one: Picture, view: int) -> list[Grey]:
         return [

@@ -35,11 +35,11 @@ def _changes(numbers: dict[str, Any]) -> str:
             _written(one["auc"]),
             f"{one['right']}",
             "" if one["change"] == "as it is" else _written(one["true_view"], "+"),
-            "" if one["change"] == "as it is" else f"{one['turned']}",
+            "" if one["change"] == "as it is" else f"{one['turned_to_ap']} / {one['turned_to_pa']}",
         )
         for one in numbers["changes"]
     ]
-    heads = ("the picture", "pictures", "AUC (95 %)", "right", "change of P(true view) (95 %)", "turned over")
+    heads = ("the picture", "pictures", "AUC (95 %)", "right", "change of P(true view) (95 %)", "turned to AP / to PA")
     return _table(heads, rows)
 
 
@@ -61,8 +61,8 @@ def _shares(numbers: dict[str, Any]) -> str:
 
 
 def _elsewhere(numbers: dict[str, Any]) -> str:
-    rows = [(f"{one['mean_grey']:.0f}", f"{one['ap']:.2f}") for one in numbers["elsewhere"]]
-    return _table(("mean grey of the file", "P(AP supine)"), rows)
+    rows = [(f"{one['mean_grey']:.0f}", f"{one['detail']:.3f}", f"{one['ap']:.2f}") for one in numbers["elsewhere"]]
+    return _table(("mean grey of the file", "strength of fine detail", "P(AP supine)"), rows)
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -31,7 +31,7 @@ class Answers:
 
 
 def change_row(answers: Answers, change: str, pictures: Sequence[Picture]) -> dict[str, Any]:
-    """What a change does: AUC, the change of the true view's probability, and how many predictions turn over."""
+    """What a change does: AUC, the change of the true view's probability, and how many predictions turn."""
     ap = np.array([one.view == 1 for one in pictures])
     patients = [one.patient for one in pictures]
     before, after = answers.mean(AS_IT_IS, pictures), answers.mean(change, pictures)
@@ -40,7 +40,8 @@ def change_row(answers: Answers, change: str, pictures: Sequence[Picture]) -> di
         "change": change,
         "auc": asdict(over_patients(lambda rows: area(after[rows], ap[rows]), patients)),
         "true_view": asdict(mean_over_patients(difference, patients)),
-        "turned": int(((before > 0.5) != (after > 0.5)).sum()),
+        "turned_to_ap": int(((before <= 0.5) & (after > 0.5)).sum()),
+        "turned_to_pa": int(((before > 0.5) & (after <= 0.5)).sum()),
         "right": int(((after > 0.5) == ap).sum()),
         "pictures": len(pictures),
     }
