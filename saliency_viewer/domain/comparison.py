@@ -13,7 +13,7 @@ from saliency_viewer.domain.result import AnalysisResult
 from saliency_viewer.domain.statistics import StatisticRow
 
 # Two checkpoints of one architecture give repeatability, two architectures give reproducibility.
-Relation = Literal["same model", "repeatability", "reproducibility"]
+Relation = Literal["same model", "repeatability", "reproducibility", "unknown"]
 AGREEMENT_COLUMNS = (
     "model_a",
     "method_a",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saliency_viewer.domain import AttributionMap
 from saliency_viewer.measure.chance import Shifts
-from saliency_viewer.measure.ranks import Mask, normalised_ranks, seen_by_all
+from saliency_viewer.measure.ranks import Mask, Ranks, seen_by_all
 from saliency_viewer.spatial import require_same_grid
 
 TOP = 0.1  # the share of voxels that the overlap looks at
@@ -29,7 +29,7 @@ class Agreement:
     note: str = ""
 
 
-def agreement(first: AttributionMap, second: AttributionMap) -> tuple[Agreement, ...]:
+def agreement(first: AttributionMap, second: AttributionMap, ranks: Ranks | None = None) -> tuple[Agreement, ...]:
     """Rank correlation (of signed values and of sizes), overlap of the highest 10 %, distance of the peaks.
 
     Both maps lie on one grid, else :class:`UserError`; voxels that either model did not see are left out.
@@ -43,23 +43,22 @@ def agreement(first: AttributionMap, second: AttributionMap) -> tuple[Agreement,
     seen = seen_by_all((first, second))
     if not seen.any():
         names = ("rank_correlation", "rank_correlation_abs", "iou_top_10")
-        return (*(Agreement(name, None, note=_NOTHING) for name in names), _peak_distance(first, second))
+        return (
+            *(Agreement(name, None, note=_NOTHING) for name in names),
+            Agreement("peak_distance", None, "mm", note=_NOTHING),
+        )
+    ranks = ranks or Ranks()
     shifts = Shifts(seen, planar=bool(first.slices or second.slices) or first.geometry.is_planar)
-    pair = first.array[seen], second.array[seen]
-    sizes = np.abs(pair[0]), np.abs(pair[1])
+    signed, sizes = ([ranks.of(amap, seen, of_sizes) for amap in (first, second)] for of_sizes in (False, True))
     return (
-        _correlation("rank_correlation", pair, seen, shifts),
+        _correlation("rank_correlation", signed, seen, shifts),
         _correlation("rank_correlation_abs", sizes, seen, shifts),
-        _overlap(pair, seen, shifts),
-        _peak_distance(first, second),
+        _overlap((first.array[seen], second.array[seen]), seen, shifts),
+        _peak_distance(first, second, seen),
     )
 
 
-Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-
-def _correlation(name: str, pair: Pair, seen: Mask, shifts: Shifts) -> Agreement:
-    ranks = [normalised_ranks(values) for values in pair]
+def _correlation(name: str, ranks: list[NDArray[np.float64]], seen: Mask, shifts: Shifts) -> Agreement:
     a, b = (one - one.mean() for one in ranks)
     size = float(np.sqrt((a * a).sum() * (b * b).sum()))
     if size <= 0.0:
@@ -75,7 +74,7 @@ def _on_grid(values: NDArray[np.float64], seen: Mask) -> NDArray[np.float64]:
     return out
 
 
-def _overlap(pair: Pair, seen: Mask, shifts: Shifts) -> Agreement:
+def _overlap(pair: tuple[NDArray[np.float32], NDArray[np.float32]], seen: Mask, shifts: Shifts) -> Agreement:
     tops = [highest(values) for values in pair]
     if tops[0] is None or tops[1] is None:
         return Agreement("iou_top_10", None, note=_UNDECIDED)
@@ -99,11 +98,17 @@ def highest(values: NDArray[np.float32]) -> Mask | None:
     return chosen if int(chosen.sum()) <= 2 * count else None
 
 
-def _peak_distance(first: AttributionMap, second: AttributionMap) -> Agreement:
-    if first.peak is None or second.peak is None:
+def _peak_distance(first: AttributionMap, second: AttributionMap, seen: Mask) -> Agreement:
+    if first.is_empty() or second.is_empty():
         return Agreement("peak_distance", None, "mm", note="a map is zero everywhere")
     geometry = first.geometry
     if geometry.calibration == "none":
         return Agreement("peak_distance", None, "mm", note="the image has no calibration in millimetres")
-    ends = [np.asarray(geometry.to_patient(np.asarray(peak, dtype=np.float64))) for peak in (first.peak, second.peak)]
-    return Agreement("peak_distance", float(np.linalg.norm(ends[0] - ends[1])), "mm")
+    peaks = [
+        np.unravel_index(int(np.argmax(np.where(seen, amap.array, -np.inf))), seen.shape) for amap in (first, second)
+    ]
+    if peaks[0][0] != peaks[1][0] and not geometry.through_space:
+        return Agreement("peak_distance", None, "mm", note="the peaks are in frames at different times")
+    ends = [geometry.to_patient([float(place) for place in peak]) for peak in peaks]
+    note = "at the detector" if geometry.calibration == "detector" else ""
+    return Agreement("peak_distance", float(np.linalg.norm(ends[0] - ends[1])), "mm", note=note)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from saliency_viewer.measure.ranks import Mask
 
 PERCENTILE = 95.0
-_LARGEST = 1 << 20  # voxels; larger grids are thinned out evenly, which smooth maps do not notice
+_LARGEST = 1 << 18  # voxels; larger grids are thinned out evenly, which smooth maps do not notice
 
 
 class Shifts:

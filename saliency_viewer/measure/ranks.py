@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,23 @@ def normalised_ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
     if len(values) < 2:
         return np.full(len(values), 0.5)
     return np.asarray((rankdata(values) - 1.0) / (len(values) - 1.0), dtype=np.float64)
+
+
+class Ranks:
+    """Normalised ranks of maps on what was seen, each computed once however many pairs a map stands in."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, bool, bytes], NDArray[np.float64]] = {}
+        self._maps: list[AttributionMap] = []  # kept, so that no other map gets the number of one that is known
+
+    def of(self, amap: AttributionMap, seen: Mask, sizes: bool) -> NDArray[np.float64]:
+        """1D ranks of the values where ``seen``, of their sizes instead with ``sizes``."""
+        key = id(amap), sizes, hashlib.sha256(np.packbits(seen).tobytes()).digest()
+        if key not in self._known:
+            values = amap.array[seen]
+            self._known[key] = normalised_ranks(np.abs(values) if sizes else values)
+            self._maps.append(amap)
+        return self._known[key]
 
 
 def rank_range(maps: Sequence[AttributionMap]) -> NDArray[np.float32]:

@@ -16,15 +16,17 @@ from saliency_viewer.domain import (
     AttributionMap,
     Comparison,
     Contender,
+    ModelCard,
     RegionSet,
     StatisticRow,
 )
 from saliency_viewer.domain.comparison import Relation
-from saliency_viewer.errors import UserError
+from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.exporters import case_identifier
-from saliency_viewer.measure import agreement, rank_range
+from saliency_viewer.measure import Ranks, agreement, rank_range
 from saliency_viewer.pipeline.analysis import run_plan
 from saliency_viewer.pipeline.case import CaseFields, measure_case
+from saliency_viewer.pipeline.privacy import unexpected
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.runtime.context import RunContext
 
@@ -36,38 +38,65 @@ def compare_models(
 ) -> Comparison:
     """Run one plan for each model, on the same image, and compare what came out.
 
-    A model that cannot be used takes its place with the reason. Raises :class:`UserError` when none can, or when
-    fewer than two maps came out, :class:`Cancelled` when the user stopped.
+    A model that cannot be used takes its place with the reason; the others are asked what the first one answered
+    (:func:`same_question`). Raises :class:`UserError` when none can, :class:`Cancelled` when the user stopped.
     """
     context = context or RunContext()
-    found = []
+    found: list[Contender] = []
     for number, plan in enumerate(plans):
         about = f"Model {number + 1} of {len(plans)}"
         part = context.part(_ASKED * number / len(plans), _ASKED * (number + 1) / len(plans), about)
-        found.append(_asked(plan, services, part))
+        first = next((one.result for one in found if one.result is not None), None)
+        found.append(_asked(plan, first, services, part))
     failures = [one.failure for one in found if one.result is None]
     if len(failures) == len(found):
         raise UserError(f"None of the models could be asked: {failures[0]}", "Check the model packages.")
     return compare_results(named(found), regions, context=context.part(_ASKED, 1.0))
 
 
-def _asked(plan: AnalysisPlan, services: Services, context: RunContext) -> Contender:
+def _asked(plan: AnalysisPlan, first: AnalysisResult | None, services: Services, context: RunContext) -> Contender:
     try:
-        result = run_plan(plan, services, context)
+        name = services.card(plan.model).name
+    except UserError:
+        name = ""
+    try:
+        result = run_plan(same_question(plan, first, services.card(plan.model)), services, context)
     except UserError as error:
-        return Contender("", plan.model, failure=f"{error.message} {error.hint}".strip())
-    return Contender(result.card.name, plan.model, result)
+        return Contender(name, plan.model, failure=f"{error.message} {error.hint}".strip())
+    except Cancelled:
+        raise
+    except Exception as error:  # one broken model must not cost the user the answers of the others
+        failure = unexpected(error, (plan.model, plan.image.path))
+        return Contender(name, plan.model, failure=failure.message)
+    return Contender(name, plan.model, result)
+
+
+def same_question(plan: AnalysisPlan, first: AnalysisResult | None, card: ModelCard) -> AnalysisPlan:
+    """The plan for a model beside one that has answered: maps can only agree on the same slices and the same class.
+
+    Where the plan leaves them open they are those of the ``first`` answer. A class that the model of ``card`` does
+    not have is left to it.
+    """
+    target, slices = plan.target, plan.slices
+    if first is not None:
+        target = target or next((amap.target for amap in first.maps), None)
+        slices = slices or first.slices
+    classes = card.output.classes
+    return replace(plan, target=None if classes and target not in classes else target, slices=slices)
 
 
 def named(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
     """The contenders with names that tell them apart: the model's own, and a number where two are called alike."""
-    taken: dict[str, int] = {}
-    out = []
+    taken: list[str] = []
     for position, one in enumerate(contenders, start=1):
-        name = one.name or f"model {position}"
-        taken[name] = taken.get(name, 0) + 1
-        out.append(replace(one, name=name if taken[name] == 1 else f"{name} ({taken[name]})"))
-    return tuple(out)
+        taken.append(free_name(one.name or f"model {position}", taken))
+    return tuple(replace(one, name=name) for one, name in zip(contenders, taken, strict=True))
+
+
+def free_name(title: str, taken: Sequence[str]) -> str:
+    """``title``, or ``title (2)`` and so on when it is taken."""
+    numbered = (title if k == 1 else f"{title} ({k})" for k in range(1, len(taken) + 2))
+    return next(name for name in numbered if name not in taken)
 
 
 def compare_results(
@@ -87,9 +116,10 @@ def compare_results(
     statistics = tuple(row for one in contenders for row in _statistics(one, regions))
     masses = _masses(contenders, statistics, regions)
     rows: list[AgreementRow] = []
+    ranks = Ranks()
     for number, (first, second) in enumerate(pairs):
         context.report(number / (len(pairs) + 1), "Comparing maps")
-        rows += _rows(first, second, masses)
+        rows += _rows(first, second, masses, ranks)
     context.report(len(pairs) / (len(pairs) + 1), "Comparing maps")
     return Comparison(
         contenders=tuple(contenders),
@@ -128,23 +158,30 @@ def _between_methods(contenders: Sequence[Contender]) -> list[tuple[Entry, Entry
 
 
 def _ranges(groups: dict[str, list[AttributionMap]]) -> dict[str, NDArray[np.float32]]:
-    return {name: rank_range(maps) for name, maps in groups.items() if len(maps) > 1}
+    """A map that is the same everywhere ranks nothing, so it takes no part."""
+    telling = {name: [amap for amap in maps if amap.extent[0] < amap.extent[1]] for name, maps in groups.items()}
+    return {name: rank_range(maps) for name, maps in telling.items() if len(maps) > 1}
 
 
 def relation(first: AnalysisResult, second: AnalysisResult) -> Relation:
-    """Two checkpoints of one architecture: repeatability; two architectures: reproducibility."""
+    """Two checkpoints of one architecture: repeatability; two architectures: reproducibility.
+
+    What stands in a program file or in a package's own code cannot be told apart by the card's words.
+    """
     if first is second:
         return "same model"
     a, b = first.card, second.card
-    alike = a.architecture == b.architecture and dict(a.arguments) == dict(b.arguments)
-    # A program's architecture is in its file: two files of one kind need not hold the same network.
-    return "repeatability" if alike and ":" in a.architecture else "reproducibility"
+    if a.architecture != b.architecture:
+        return "reproducibility"
+    if ":" not in a.architecture or a.architecture.startswith("python:"):
+        return "unknown"
+    return "repeatability" if dict(a.arguments) == dict(b.arguments) else "reproducibility"
 
 
 Masses = dict[tuple[str, str], dict[str, float | None]]
 
 
-def _rows(first: Entry, second: Entry, masses: Masses) -> list[AgreementRow]:
+def _rows(first: Entry, second: Entry, masses: Masses, ranks: Ranks) -> list[AgreementRow]:
     (one, map_a), (other, map_b) = first, second
     if one.result is None or other.result is None:
         return []
@@ -152,7 +189,7 @@ def _rows(first: Entry, second: Entry, masses: Masses) -> list[AgreementRow]:
     target = "" if map_a.target == map_b.target else f"targets differ: {map_a.target}, {map_b.target}"
     rows = [
         AgreementRow(*shared, "", n.statistic, n.value, n.unit, n.chance, "; ".join(t for t in (n.note, target) if t))
-        for n in agreement(map_a, map_b)
+        for n in agreement(map_a, map_b, ranks)
     ]
     masses_b = masses[other.name, map_b.method]
     for region, mass in masses[one.name, map_a.method].items():

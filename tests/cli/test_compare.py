@@ -11,8 +11,27 @@ import pytest
 from PIL import Image
 
 from saliency_viewer.cli import run
+from saliency_viewer.domain import Contender
+from saliency_viewer.pipeline import named
 
 METHODS = ("gradient", "grad-cam")
+CARD = """
+[model]
+name = "Tiny block"
+version = "0.1"
+architecture = "builtin:small-cnn-3d"
+weights = "weights.safetensors"
+arguments = { width = 4, downsamplings = 1 }
+
+[output]
+classes = ["well", "sick"]
+
+[input]
+layout = "3d"
+channels = 1
+size = [8, 24, 20]
+intensity = [{ step = "minmax" }]
+"""
 
 
 @pytest.fixture
@@ -116,3 +135,38 @@ def test_one_model_and_one_method_are_nothing_to_compare(
     arguments = ["compare", str(image), "--model", str(model), "--out", str(tmp_path / "out")]
     assert run(arguments) == 2
     assert "nothing to compare" in capsys.readouterr().err
+
+
+def test_slice_wise_models_are_asked_about_the_same_slices_and_the_same_class(image: Path, tmp_path: Path) -> None:
+    """Left to themselves each would choose its own key slices, and no two maps would have a voxel in common."""
+    import torch
+
+    from saliency_viewer.models import write_package
+    from saliency_viewer.models.builtin import SmallCNN
+
+    card = CARD.replace("small-cnn-3d", "small-cnn-2d").replace('"3d"', '"2d"').replace("[8, 24, 20]", "[24, 20]")
+    with torch.random.fork_rng():
+        for seed in range(3):
+            torch.manual_seed(seed)
+            network = SmallCNN(2, width=4, downsamplings=1)
+            write_package(tmp_path / f"m{seed}", card, network.state_dict())
+    out = tmp_path / "out"
+    assert compare(image, out, "--model", *(str(tmp_path / f"m{seed}") for seed in range(3))) == 0
+    rows = [row for row in rows_of(out / "agreement.csv") if row["statistic"] == "rank_correlation"]
+    assert len(rows) == 2 * 3 + 3
+    assert all(row["value"] for row in rows)
+    assert not any("targets differ" in row["note"] for row in rows)
+
+
+def test_a_class_that_a_model_does_not_have_is_left_to_it(image: Path, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    (other / "model.toml").write_text(CARD.replace('"well", "sick"', '"no", "yes"'))
+    assert compare(image, tmp_path / "out", "--model", str(model), str(other), "--target", "sick") == 0
+    rows = [row for row in rows_of(tmp_path / "out" / "agreement.csv") if row["relation"] == "repeatability"]
+    assert all("targets differ: sick" in row["note"] for row in rows if not row["region"])
+
+
+def test_names_never_collide() -> None:
+    contenders = [Contender(name, "") for name in ("Net", "Net (2)", "Net", "", "")]
+    assert [one.name for one in named(contenders)] == ["Net", "Net (2)", "Net (3)", "model 4", "model 5"]

@@ -23,7 +23,7 @@ from saliency_viewer.gui.memory import RecentFiles
 from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.gui.worker import ComputeWorker
 from saliency_viewer.models import OwnCode, read_card
-from saliency_viewer.pipeline import Job
+from saliency_viewer.pipeline import Job, same_question
 
 _CERTAIN = 0.03  # below this share done, a remaining time would be a guess
 _REFUSED = "The model brings Python code of its own, which was not allowed to run."
@@ -208,7 +208,9 @@ class Comparing(QObject):
             raise ValueError("a model is asked without a plan")
         run.asked, run.number, entry.stage = entry, self._worker.new_id(), "running"
         self._tell_progress(run, 0.0, "getting ready")
-        self._worker.submit(Job(run.number, entry.plan, self._consent.digests(entry.code)))
+        first = next((one.result for one in self.state.entries if one.result is not None), None)
+        asked = same_question(entry.plan, first, entry.card)
+        self._worker.submit(Job(run.number, asked, self._consent.digests(entry.code)))
         self.state.touch()
 
     def _go_on(self) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from saliency_viewer.domain import AnalysisPlan, AnalysisResult, AttributionMap, Comparison, ModelCard
 from saliency_viewer.gui.facts import Compute
 from saliency_viewer.models import OwnCode
+from saliency_viewer.pipeline import free_name
 from saliency_viewer.render import Scale
 
 Stage = Literal["new", "waiting", "running", "done", "failed"]
@@ -131,9 +132,3 @@ class ComparingState(QObject):
         """What is being computed, and how far it is."""
         self.compute = compute
         self.compute_changed.emit()
-
-
-def free_name(title: str, taken: list[str]) -> str:
-    """``title``, or ``title (2)`` and so on when there is one of that name."""
-    numbered = (title if k == 1 else f"{title} ({k})" for k in range(1, len(taken) + 2))
-    return next(name for name in numbered if name not in taken)
