@@ -108,7 +108,9 @@ def test_a_model_that_fails_is_named_and_the_others_are_compared(
     assert compare(image, tmp_path / "out", *models) == 1
     assert "could not be asked" in capsys.readouterr().err
     rows = rows_of(tmp_path / "out" / "agreement.csv")
-    assert any(row["model_b"] == "Tiny block (2)" for row in rows)
+    assert {(row["model_a"], row["model_b"]) for row in rows if row["relation"] == "repeatability"} == {
+        ("Tiny block", "Tiny block (3)")
+    }
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [case["status"] for case in manifest["cases"]] == ["done", "failed", "done"]
 
