@@ -1,26 +1,27 @@
-"""`model check PACKAGE`: whether a model package can be used."""
+"""`model new` and `model check`: making a model package, and whether one can be used."""
 
 from __future__ import annotations
 
 import argparse
 
-from saliency_viewer.cli.console import say
-from saliency_viewer.cli.options import add_trust_options, trusted
+from saliency_viewer.cli import model_check, model_new
+
+_ACTIONS = (
+    ("check", "Say everything that is wrong with a model package, and how to mend it.", model_check),
+    ("new", "Make a model package from a checkpoint.", model_new),
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add `model`'s options."""
-    parser.add_argument("action", choices=("check",), help="what to do")
-    parser.add_argument("package", metavar="PACKAGE", help="model package: folder or zip")
-    add_trust_options(parser)
+    """Add the two commands with their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="check|new")
+    for name, description, module in _ACTIONS:
+        inner = actions.add_parser(name, description=description)
+        module.add_options(inner)
+        inner.set_defaults(run_action=module.run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Load a package, run it once and describe it; its first fault is a :class:`UserError`."""
-    from saliency_viewer.models import check_package
-    from saliency_viewer.pipeline import prepare_torch
-
-    prepare_torch()
-    for sentence in check_package(options.package, trusted(options)):
-        say(sentence)
-    return 0
+    """Run the chosen one."""
+    status: int = options.run_action(options)
+    return status

@@ -50,6 +50,7 @@ class Provenance:
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    fold: str = ""  # of an ensemble; "mean": of all its folds
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.state import DocumentState
 from saliency_viewer.gui.worker import ComputeWorker
-from saliency_viewer.pipeline import ModelDescription, ModelJob
+from saliency_viewer.pipeline import DescribeModel, Errand, ModelDescription
 
 
 class Preparing(QObject):
@@ -20,7 +20,7 @@ class Preparing(QObject):
         self._number: int | None = None
         state.model_changed.connect(self.load)
         consent.given.connect(self.load)
-        worker.described.connect(self._described)
+        worker.answered.connect(self._described)
         worker.failed.connect(self._failed)
 
     def load(self) -> None:
@@ -35,7 +35,8 @@ class Preparing(QObject):
         if not self._state.model_path or self._state.layers is not None:
             return
         self._number = self._worker.new_id()
-        self._worker.submit(ModelJob(self._number, self._state.model_path, self._consent.digests(code)))
+        request = DescribeModel(self._state.model_path)
+        self._worker.submit(Errand(self._number, request, self._consent.digests(code)))
 
     def _described(self, number: int, description: ModelDescription) -> None:
         if number == self._number:

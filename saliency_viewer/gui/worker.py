@@ -11,12 +11,11 @@ from PySide6.QtCore import QObject, QThread, Signal
 
 from saliency_viewer.domain import AnalysisResult
 from saliency_viewer.pipeline import (
+    Answered,
+    AnyJob,
     ComputeProcess,
-    Described,
     Done,
     Failed,
-    Job,
-    ModelJob,
     Progress,
     Started,
     Stopped,
@@ -33,7 +32,7 @@ class Process(Protocol):
     def start(self) -> None:
         """Spawn."""
 
-    def submit(self, job: Job | ModelJob) -> None:
+    def submit(self, job: AnyJob) -> None:
         """Queue a job."""
 
     def cancel(self, job_id: int | str) -> None:
@@ -52,7 +51,7 @@ class ComputeWorker(QThread):
     began = Signal(int)
     progressed = Signal(int, float, str)
     done = Signal(int, object)  # AnalysisResult
-    described = Signal(int, object)  # ModelDescription
+    answered = Signal(int, object)  # what came of an errand
     failed = Signal(int, str, str, str)
     stopped = Signal(int)
 
@@ -63,14 +62,14 @@ class ComputeWorker(QThread):
         self._closing = threading.Event()
         self._ids: set[int] = set()
         self._numbers = itertools.count(1)
-        self._early: list[Job | ModelJob] | None = []  # jobs from before the process was spawned
+        self._early: list[AnyJob] | None = []  # jobs from before the process was spawned
         self._early_lock = threading.Lock()
 
     def new_id(self) -> int:
         """An id that no job had before."""
         return next(self._numbers)
 
-    def submit(self, job: Job | ModelJob) -> None:
+    def submit(self, job: AnyJob) -> None:
         """Hand over a job; from any thread. Never waits: spawning the process takes longer than a frame."""
         self._ids.add(int(job.id))
         with self._early_lock:
@@ -127,12 +126,12 @@ class ComputeWorker(QThread):
             self._ids.discard(number)
             self._tell_end(number, event)
 
-    def _tell_end(self, number: int, event: Done | Described | Failed | Stopped) -> None:
+    def _tell_end(self, number: int, event: Done | Answered | Failed | Stopped) -> None:
         if isinstance(event, Done):
             _look_through(event.result)
             self.done.emit(number, event.result)
-        elif isinstance(event, Described):
-            self.described.emit(number, event.description)
+        elif isinstance(event, Answered):
+            self.answered.emit(number, event.answer)
         elif isinstance(event, Failed):
             self.failed.emit(number, event.message, event.hint, event.detail)
         else:

@@ -23,6 +23,17 @@ def near_match(word: str, known: Iterable[str], label: str = "Choose one of") ->
     return f"{label}: {shown}."
 
 
+class CardError(UserError):
+    """Something wrong with a card, with the place: ``table`` and ``key`` as ``model.toml`` writes them.
+
+    ``key`` is empty when the whole table is wrong.
+    """
+
+    def __init__(self, message: str, hint: str = "", detail: str = "", table: str = "", key: str = "") -> None:
+        super().__init__(message, hint, detail)
+        self.table, self.key = table, key
+
+
 class CheckedTable:
     """One table of ``model.toml`` whose keys are taken one by one; :meth:`finish` refuses what was not taken.
 
@@ -45,15 +56,19 @@ class CheckedTable:
 
     def refuse(self, key: str, expected: str) -> NoReturn:
         """Say that the value of ``key`` is wrong and what is expected."""
-        raise UserError(
-            f"model.toml: {self.name}.{key} = {self._values.get(key)!r} is not valid.", f"Write {expected}."
+        message = f"model.toml: {self.name}.{key} = {self._values.get(key)!r} is not valid."
+        raise CardError(message, f"Write {expected}.", "", self.name, key)
+
+    def _refuse_missing(self, key: str, example: str) -> NoReturn:
+        raise CardError(
+            f"model.toml: {self.name}.{key} is missing.", f"Add a line like {key} = {example}.", "", self.name, key
         )
 
     def text(self, key: str, default: str | None = None) -> str:
         """A string; without a default it must be there and not empty."""
         value = self.take(key, default)
         if value is None:
-            raise UserError(f"model.toml: {self.name}.{key} is missing.", f'Add a line like {key} = "...".')
+            self._refuse_missing(key, '"..."')
         if not isinstance(value, str) or (default is None and not value.strip()):
             self.refuse(key, "text in quotation marks")
         return value
@@ -79,11 +94,19 @@ class CheckedTable:
             self.refuse(key, f"a whole number from {minimum} up")
         return value
 
+    def wholes(self, key: str, count: int) -> tuple[int, ...]:
+        """A list of ``count`` whole numbers above 0."""
+        value = self.take(key)
+        good = isinstance(value, (list, tuple)) and all(type(item) is int and item > 0 for item in value)
+        if not good or len(value) != count:
+            self.refuse(key, f"a list of {count} whole numbers above 0")
+        return tuple(value)
+
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number; without a default it must be there."""
         value = self.take(key, default)
         if value is None:
-            raise UserError(f"model.toml: {self.name}.{key} is missing.", f"Add a line like {key} = 1.0.")
+            self._refuse_missing(key, "1.0")
         if not _is_number(value):
             self.refuse(key, "a number")
         return float(value)
@@ -94,7 +117,7 @@ class CheckedTable:
         """A list of finite numbers; a single number counts as a list of one. ``counts`` are the allowed lengths."""
         value = self.take(key, default)
         if value is None:
-            raise UserError(f"model.toml: {self.name}.{key} is missing.", f"Add a line like {key} = [0.5].")
+            self._refuse_missing(key, "[0.5]")
         listed = list(value) if isinstance(value, (list, tuple)) else [value]
         if not all(_is_number(item) for item in listed) or (counts and len(listed) not in counts):
             lengths = f" of length {' or '.join(map(str, counts))}" if counts else ""
@@ -105,7 +128,7 @@ class CheckedTable:
         """A list of strings; a single string counts as a list of one."""
         value = self.take(key, default)
         if value is None:
-            raise UserError(f"model.toml: {self.name}.{key} is missing.", f'Add a line like {key} = ["a", "b"].')
+            self._refuse_missing(key, '["a", "b"]')
         listed = [value] if isinstance(value, str) else value
         if not isinstance(listed, (list, tuple)) or not all(isinstance(item, str) and item for item in listed):
             self.refuse(key, "a list of texts in quotation marks")
@@ -115,7 +138,8 @@ class CheckedTable:
         """Refuse keys that nobody asked for: a misspelt key would silently do nothing."""
         for key in self._values:
             if key not in self._asked:
-                raise UserError(f"model.toml: there is no key '{key}' in {self.name}.", near_match(key, self._asked))
+                message = f"model.toml: there is no key '{key}' in {self.name}."
+                raise CardError(message, near_match(key, self._asked), "", self.name, key)
 
 
 def _is_number(value: object) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from saliency_viewer.errors import UserError
 
 CARD_NAME = "model.toml"
 SUMS_NAME = "SHA256SUMS"
+BUNDLE_NAME = "configs/metadata.json"  # of a MONAI bundle, which needs no card
 _LARGEST_MEMBER = 16 * 2**30  # bytes; larger ones are an attack or a mistake
 
 
@@ -23,18 +25,6 @@ class PackageFiles(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes:
         """Its bytes. Raises :class:`UserError` when there is none."""
-
-
-class NoFiles(PackageFiles):
-    """A network that is built before it has a package."""
-
-    def has(self, name: str) -> bool:
-        """There is none."""
-        return False
-
-    def read(self, name: str) -> bytes:
-        """There is none."""
-        raise missing(name)
 
 
 class FolderFiles(PackageFiles):
@@ -99,11 +89,36 @@ class ZipFiles(PackageFiles):
             ) from error
 
 
+class MemoryFiles(PackageFiles):
+    """A package that is not written yet, or one with some of its files left out or changed."""
+
+    def __init__(self, files: Mapping[str, bytes | None], beneath: PackageFiles | None = None) -> None:
+        self._files, self._beneath = dict(files), beneath
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file; one that is None is left out."""
+        if name in self._files:
+            return self._files[name] is not None
+        return self._beneath is not None and self._beneath.has(name)
+
+    def read(self, name: str) -> bytes:
+        """Its bytes."""
+        if name not in self._files and self._beneath is not None:
+            return self._beneath.read(name)
+        content = self._files.get(name)
+        if content is None:
+            raise missing(name)
+        return content
+
+
 def _top_folder(names: list[str]) -> str:
-    if CARD_NAME in names:
-        return ""
-    cards = [name for name in names if name.count("/") == 1 and name.endswith("/" + CARD_NAME)]
-    return cards[0][: -len(CARD_NAME)] if len(cards) == 1 else ""
+    for wanted in (CARD_NAME, BUNDLE_NAME):
+        if wanted in names:
+            return ""
+        deeper = [name for name in names if name.partition("/")[2] == wanted]
+        if len(deeper) == 1:
+            return deeper[0][: -len(wanted)]
+    return ""
 
 
 def safe_name(name: str) -> str:
@@ -138,10 +153,10 @@ def open_files(path: str | Path) -> PackageFiles:
         files = ZipFiles(place)
     else:
         raise UserError("There is no model package at that place.", "Choose a folder or zip with a model.toml in it.")
-    if not files.has(CARD_NAME):
+    if not files.has(CARD_NAME) and not files.has(BUNDLE_NAME):
         raise UserError(
             "There is no model.toml, so this is not a model package.",
-            "Choose a folder or zip with a model.toml and a weights file in it.",
+            "Choose a folder or zip with a model.toml and a weights file in it, or a MONAI bundle.",
         )
     return files
 

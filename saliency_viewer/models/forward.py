@@ -26,7 +26,8 @@ def make_ready(network: nn.Module, spec: InputSpec, device: str) -> nn.Module:
     Channels-last networks get their axes, and of tuples and dictionaries the main output is taken, by hooks
     on the outermost module, so that the names of all layers stay.
     """
-    if spec.order == "channels_last":
+    # Keras networks are given (N, C, *spatial) and turn it themselves, whatever the card says of Keras' own order.
+    if spec.order == "channels_last" and not getattr(network, "channels_first", False):
         network.register_forward_pre_hook(_channels_last)
     network.register_forward_hook(_main_output)
     return network.float().to(device).eval().requires_grad_(False)
@@ -63,8 +64,9 @@ def _main_output(_module: Any, _inputs: Any, output: Any) -> Tensor:
 
 
 def input_shape(spec: InputSpec) -> tuple[int, ...]:
-    """(1, C, *spatial) of one sample."""
-    return (1, spec.channels, *(spec.size or _PROBE[spec.layout]))
+    """(1, C, *spatial) of one sample, in the network's order of axes."""
+    size = spec.size or _PROBE[spec.layout]
+    return (1, spec.channels, *(size[::-1] if spec.axes == "xyz" else size))
 
 
 def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from saliency_viewer.errors import UserError
 
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 # Where training frameworks put the state dict inside their checkpoints, and what they put before the keys.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 _PREFIXES = ("module.", "model.", "net.", "network.", "_orig_mod.", "backbone.")
-_SHOWN = 3
+_DEEPEST = 6  # prefixes before each other
+_DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)(?=\.)")
+Item = TypeVar("Item")
+
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80")  # a zip archive, and the pickles that torch wrote before 1.6
 
 _CONVERT = (
@@ -29,9 +34,18 @@ def read_state(content: bytes) -> dict[str, Tensor]:
     The content decides, not the file's suffix: safetensors, or what ``torch.load(weights_only=True)``
     accepts. Raises :class:`UserError` for pickled models, damaged files and files without tensors.
     """
-    raw = _safetensors(content) if _is_safetensors(content) else _torch_file(content)
+    return tensors_of(stored(content))
+
+
+def tensors_of(raw: Any) -> dict[str, Tensor]:
+    """The tensors in what :func:`stored` gave, as :func:`read_state` returns them; raises :class:`UserError`."""
     state = _unwrapped(raw)
     return {key: tensor.detach().float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+
+
+def stored(content: bytes) -> Any:
+    """What the file holds, still wrapped as training left it; raises :class:`UserError` as :func:`read_state` does."""
+    return _safetensors(content) if _is_safetensors(content) else _torch_file(content)
 
 
 def _is_safetensors(content: bytes) -> bool:
@@ -96,52 +110,60 @@ def _unwrapped(raw: Any) -> dict[str, Tensor]:
 def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put ``state`` into ``network``, strictly, after prefixes such as ``module.`` were taken off.
 
-    Raises :class:`UserError` when weights are missing, left over or of another shape.
+    Raises :class:`UserError` when weights are missing, left over, of another shape or not numbers; it names the
+    network to which they seem to belong.
     """
+    from saliency_viewer.models.misfit import misfit
+
     own = network.state_dict()
     fitting = without_prefixes(state, own.keys())
-    wrong = [key for key in fitting if key in own and fitting[key].shape != own[key].shape]
+    wrong = [key for key in own if key in fitting and fitting[key].shape != own[key].shape]
     if wrong:
-        raise _wrong_shape(wrong, fitting, own)
+        raise misfit(state, fitting, own)
     outcome = network.load_state_dict(fitting, strict=False)
     if outcome.missing_keys or outcome.unexpected_keys:
+        raise misfit(state, fitting, own)
+    broken = [key for key, value in fitting.items() if value.is_floating_point() and bool(value.isnan().any())]
+    if broken:
         raise UserError(
-            "The weights do not belong to this network: "
-            f"{_listed(outcome.missing_keys, 'missing')} and {_listed(outcome.unexpected_keys, 'left over')}.",
-            "Check the architecture and its arguments in model.toml.",
+            f"{len(broken)} of the {len(fitting)} weights hold values that are not numbers (NaN), first '{broken[0]}': "
+            "the training had failed when they were saved.",
+            "Take an earlier checkpoint of the training.",
         )
 
 
-def without_prefixes(state: Mapping[str, Tensor], expected: Iterable[str]) -> dict[str, Tensor]:
+def without_prefixes(state: Mapping[str, Item], expected: Collection[str]) -> dict[str, Item]:
     """Take off prefixes as long as more keys then fit; keys beside the prefix (a loss, a metric) fall away."""
     wanted = set(expected)
-    current = dict(state)
-    for _ in range(len(_PREFIXES)):
+    current = {_present_name(key): value for key, value in state.items()}
+    for _ in range(_DEEPEST):
         options = [
             {key.removeprefix(prefix): value for key, value in current.items() if key.startswith(prefix)}
-            for prefix in _PREFIXES
+            for prefix in _prefixes_of(current)
         ]
         best = max(options, key=lambda option: (len(wanted & option.keys()), len(option)))
         gains = len(wanted & best.keys()) > len(wanted & current.keys())
         # module.model.x fits only when both are gone, so a prefix of every key goes in any case.
-        common = not wanted & current.keys() and len(best) == len(current)
+        common = bool(best) and not wanted & current.keys() and len(best) == len(current)
         if not gains and not common:
             return current
         current = best
     return current
 
 
-def _wrong_shape(wrong: list[str], state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> UserError:
-    key = wrong[-1]
-    have, want = (" x ".join(map(str, tensors[key].shape)) for tensors in (state, own))
-    message = f"The weights do not fit the network: '{key}' is {have} in the file and {want} in the network"
-    more = f" ({len(wrong)} weights differ)" if len(wrong) > 2 else ""
-    hint = "Check the architecture and its arguments (number of classes, channels) in model.toml."
-    return UserError(f"{message}{more}.", hint)
+def _prefixes_of(state: Mapping[str, object]) -> tuple[str, ...]:
+    """The usual prefixes, and any other one that most keys have (``densenet121.`` of a class with a network inside)."""
+    starts = Counter(start for key in state for start in _starts(key))
+    often = (start for start, count in starts.items() if 2 * count > len(state))
+    return tuple(dict.fromkeys((*_PREFIXES, *often)))
 
 
-def _listed(keys: list[str], what: str) -> str:
-    if not keys:
-        return f"none is {what}"
-    names = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
-    return f"{len(keys)} {'is' if len(keys) == 1 else 'are'} {what} ({names})"
+def _starts(key: str) -> Iterator[str]:
+    """``a.``, ``a.b.`` and so on: the modules around a weight."""
+    parts = key.split(".")
+    return (".".join(parts[:depth]) + "." for depth in range(1, min(len(parts), _DEEPEST)))
+
+
+def _present_name(key: str) -> str:
+    """Torchvision's networks of 2017 wrote ``denselayer1.norm.1.weight`` for what is now ``norm1``."""
+    return _DENSE_LAYER.sub(r"\1\2", key)

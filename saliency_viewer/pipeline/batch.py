@@ -120,10 +120,12 @@ class _Runner:
         except Cancelled:
             raise
         except Exception as error:  # one broken case must not cost the user the night's other cases
-            return self._failed(case, unexpected(error, plan))
+            return self._failed(case, unexpected(error, (plan.image.path, plan.model)))
         return None
 
     def _run(self, case: Case, plan: AnalysisPlan, context: RunContext) -> None:
+        if case.fold and self._services.card(plan.model).folds:  # a cohort's folds mean nothing to a single network
+            plan = replace(plan, fold=case.fold)
         files = (*self._options.region_files, *case.regions)
         fingerprint = _fingerprint(case, plan, files)
         found = self._previous.find(fingerprint) if self._previous is not None else None

@@ -17,8 +17,7 @@ from typing import Any, Protocol
 from saliency_viewer.domain import AnalysisPlan
 from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.pipeline.analysis import run_plan
-from saliency_viewer.pipeline.description import describe_model
-from saliency_viewer.pipeline.messages import Failed, Job, ModelJob, Progress, Started, Stopped
+from saliency_viewer.pipeline.messages import AnyJob, Errand, Failed, Progress, Started, Stopped
 from saliency_viewer.pipeline.privacy import unexpected
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.shared_arrays import pack
@@ -52,14 +51,13 @@ def warm_up() -> None:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the process does: ``warm_up`` once, then ``work`` or ``describe`` for each job, by its kind.
+    """What the process does: ``warm_up`` once, then ``work`` for each plan; errands know themselves what to do.
 
-    All are importable functions.
+    Both are importable functions.
     """
 
     work: Work = run_plan
     warm_up: Callable[[], None] = warm_up
-    describe: Work = describe_model
 
 
 def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str, tools: Tools) -> None:
@@ -79,8 +77,7 @@ def serve(connection: Connection[Any, Any], cancelled: CancelCell, prefix: str, 
             open_segments.pop(message).close()
             continue
         ordinal, job = message
-        work = tools.describe if isinstance(job, ModelJob) else tools.work
-        outcome = _run(work, job, ordinal, services, connection, cancelled)
+        outcome = _run(tools.work, job, ordinal, services, connection, cancelled)
         if isinstance(outcome, (Failed, Stopped)):
             connection.send(outcome)
             continue
@@ -106,7 +103,7 @@ def _leave_with_parent() -> None:
 
 def _run(
     work: Work,
-    job: Job | ModelJob,
+    job: AnyJob,
     ordinal: int,
     services: Services,
     connection: Connection[Any, Any],
@@ -117,7 +114,7 @@ def _run(
     services.trust_code = job.allowed_code
     context = RunContext(_Reporter(connection, job), lambda: cancelled.value == ordinal)
     try:
-        return work(job.plan, services, context)
+        return job.request.run(services, context) if isinstance(job, Errand) else work(job.plan, services, context)
     except Cancelled:
         return Stopped(job.id)
     except UserError as error:
@@ -125,14 +122,14 @@ def _run(
     except MemoryError:
         return Failed(job.id, "There was not enough memory for this analysis.", "Choose fewer slices or methods.")
     except Exception as error:  # a defect of ours must reach the user as text, and must not end the process
-        failure = unexpected(error, job.plan)
+        failure = unexpected(error, job.paths)
         return Failed(job.id, failure.message, failure.hint, failure.detail)
 
 
 class _Reporter:
     """Sends progress, not more often than a window can draw it."""
 
-    def __init__(self, connection: Connection[Any, Any], job: Job | ModelJob) -> None:
+    def __init__(self, connection: Connection[Any, Any], job: AnyJob) -> None:
         self._connection = connection
         self._job = job
         self._last = 0.0

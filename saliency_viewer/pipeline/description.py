@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from saliency_viewer.domain import AnalysisPlan
 from saliency_viewer.models.layers import LayerNode
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.runtime.context import RunContext
@@ -18,14 +17,22 @@ class ModelDescription:
     layers: LayerNode
 
 
-def describe_model(plan: AnalysisPlan, services: Services, context: RunContext) -> ModelDescription:
-    """Load the plan's model, which is kept for the analyses to come, and look at its layers.
+@dataclass(frozen=True)
+class DescribeModel:
+    """Load a model, which is kept for the analyses to come, and look at its layers."""
 
-    Raises :class:`UserError` when the package cannot be used.
-    """
-    from saliency_viewer.models import layer_tree
-    from saliency_viewer.runtime.devices import choose_device
+    model: str = field(repr=False)
 
-    context.report(0.0, "Loading the model")
-    classifier = services.classifier(plan.model, choose_device(plan.device))
-    return ModelDescription(classifier.model_hash, layer_tree(classifier))
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What must not be told of it."""
+        return (self.model,)
+
+    def run(self, services: Services, context: RunContext) -> ModelDescription:
+        """Raises :class:`UserError` when the package cannot be used."""
+        from saliency_viewer.models import layer_tree
+        from saliency_viewer.runtime.devices import choose_device
+
+        context.report(0.0, "Loading the model")
+        classifier = services.classifier(self.model, choose_device("auto"))
+        return ModelDescription(classifier.model_hash, layer_tree(classifier))

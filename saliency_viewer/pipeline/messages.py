@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from saliency_viewer.domain import AnalysisPlan, AnalysisResult, ImageReference
-from saliency_viewer.pipeline.description import ModelDescription
+from saliency_viewer.domain import AnalysisPlan, AnalysisResult
+from saliency_viewer.pipeline.services import Services
+from saliency_viewer.runtime.context import RunContext
 
 JobId = int | str
 
@@ -21,19 +23,38 @@ class Job:
     plan: AnalysisPlan
     allowed_code: frozenset[str] = frozenset()
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths whose names must appear in no message."""
+        return self.plan.image.path, self.plan.model
+
+
+class Request(Protocol):
+    """Something else that the compute process shall do: a frozen dataclass of an importable module."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths whose names must appear in no message."""
+
+    def run(self, services: Services, context: RunContext) -> Any:
+        """The answer; raises :class:`UserError` and :class:`Cancelled`."""
+
 
 @dataclass(frozen=True)
-class ModelJob:
-    """Load a model package and describe it; ``allowed_code`` as in :class:`Job`."""
+class Errand:
+    """A request under an id of the caller's choice; ``allowed_code`` as in :class:`Job`."""
 
     id: JobId
-    model: str
+    request: Request
     allowed_code: frozenset[str] = frozenset()
 
     @property
-    def plan(self) -> AnalysisPlan:
-        """A plan that names the model and asks nothing of it."""
-        return AnalysisPlan(ImageReference(""), self.model, ())
+    def paths(self) -> tuple[str, ...]:
+        """Paths whose names must appear in no message."""
+        return self.request.paths
+
+
+AnyJob = Job | Errand
 
 
 @dataclass(frozen=True)
@@ -60,12 +81,12 @@ class Done:
     result: AnalysisResult
 
 
-@dataclass(frozen=True)
-class Described:
-    """What a :class:`ModelJob` found."""
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What came of an :class:`Errand`."""
 
     job_id: JobId
-    description: ModelDescription
+    answer: Any
 
 
 @dataclass(frozen=True)
@@ -85,4 +106,4 @@ class Stopped:
     job_id: JobId
 
 
-Event = Started | Progress | Done | Described | Failed | Stopped
+Event = Started | Progress | Done | Answered | Failed | Stopped

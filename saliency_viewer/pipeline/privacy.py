@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from pathlib import PurePath
 
-from saliency_viewer.domain import AnalysisPlan
 from saliency_viewer.errors import UserError
 
 _SHORTEST = 3  # shorter parts of a path are no names, and replacing them would make the text unreadable
 
 
-def without_paths(text: str, plan: AnalysisPlan) -> str:
-    """``text`` without the paths of ``plan`` and without the names of their folders and files."""
-    for path in (plan.image.path, plan.model):
+def without_paths(text: str, paths: Iterable[str]) -> str:
+    """``text`` without ``paths`` and without the names of their folders and files."""
+    for path in paths:
         if path:
             text = text.replace(path, "<path>")
         parts = {part for part in PurePath(path).parts if len(part) >= _SHORTEST}
@@ -23,10 +23,10 @@ def without_paths(text: str, plan: AnalysisPlan) -> str:
     return text
 
 
-def unexpected(error: Exception, plan: AnalysisPlan) -> UserError:
+def unexpected(error: Exception, paths: Iterable[str]) -> UserError:
     """A defect of ours, in words for the user; the traceback is in ``detail``."""
     return UserError(
         f"The analysis failed unexpectedly ({type(error).__name__}).",
         "Please report this together with the technical detail.",
-        without_paths("".join(traceback.format_exception(error)), plan),
+        without_paths("".join(traceback.format_exception(error)), paths),
     )

@@ -20,13 +20,13 @@ from typing import Any
 from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.compute_main import READY, CancelCell, Tools, serve
 from saliency_viewer.pipeline.messages import (
-    Described,
+    Answered,
+    AnyJob,
     Done,
+    Errand,
     Event,
     Failed,
-    Job,
     JobId,
-    ModelJob,
     Stopped,
 )
 from saliency_viewer.pipeline.shared_arrays import (
@@ -44,7 +44,7 @@ _KILLED = -9
 
 @dataclass
 class _Running:
-    job: Job | ModelJob
+    job: AnyJob
     ordinal: int
     stop_asked: float | None = None
 
@@ -60,7 +60,7 @@ class ComputeProcess:
         self._tools = tools or Tools()
         self._context = multiprocessing.get_context("spawn")
         self._lock = threading.RLock()
-        self._waiting: deque[Job | ModelJob] = deque()
+        self._waiting: deque[AnyJob] = deque()
         self._running: _Running | None = None
         self._pending: list[Event] = []
         self._ordinal = 0
@@ -100,7 +100,7 @@ class ComputeProcess:
             self._connection = ours
             self._ready = False
 
-    def submit(self, job: Job | ModelJob) -> None:
+    def submit(self, job: AnyJob) -> None:
         """Queue a job; its events come from :meth:`events`."""
         with self._lock:
             self._waiting.append(job)
@@ -176,14 +176,14 @@ class ComputeProcess:
         else:
             self._pending.append(message)
 
-    def _unpacked(self, parcel: Parcel) -> Done | Described:
+    def _unpacked(self, parcel: Parcel) -> Done | Answered:
         if self._running is None:
             raise RuntimeError("a result came without a job")
         result = unpack(parcel)
         if parcel.segment and self._connection is not None:
             self._connection.send(parcel.segment)
         job = self._running.job
-        return Described(job.id, result) if isinstance(job, ModelJob) else Done(job.id, result)
+        return Answered(job.id, result) if isinstance(job, Errand) else Done(job.id, result)
 
     def _finish(self, event: Event) -> None:
         running, self._running = self._running, None

@@ -16,6 +16,7 @@ from saliency_viewer.domain import (
     TrainingSettings,
     Volume,
 )
+from saliency_viewer.domain.model_card import Colour
 from saliency_viewer.training.networks import TrainableNetwork
 
 # Means over the three channels of what ImageNet's networks were trained with: grey images have three equal channels,
@@ -64,8 +65,15 @@ def _input(network: TrainableNetwork, size: int, samples: Sequence[Volume]) -> I
         pad_value=pad,
         spacing=_spacing(network.shape(size), samples) if volumetric else (),
         orientation="LPS" if volumetric else "",
+        colour=_colour(network, samples),
         intensity=steps,
     )
+
+
+def _colour(network: TrainableNetwork, samples: Sequence[Volume]) -> Colour:
+    if network.channels == 1 or not samples:
+        return ""
+    return "colour" if any(volume.colour is not None for volume in samples) else "grey"
 
 
 def _intensity(samples: Sequence[Volume]) -> tuple[dict[str, Any], ...]:

@@ -168,10 +168,10 @@ def build_untrained(network: TrainableNetwork, arguments: Mapping[str, Any], siz
     import torch
 
     from saliency_viewer.models.architectures import build_network
-    from saliency_viewer.models.files import NoFiles
+    from saliency_viewer.models.files import MemoryFiles
 
     with_auxiliary = network.auxiliary and size >= network.size
     keys = (f"{network.auxiliary}fc.weight",) if with_auxiliary else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "weights", network.name))
-        return build_network(network.architecture, arguments, NoFiles(), keys, False).float()
+        return build_network(network.architecture, arguments, MemoryFiles({}), keys, False).float()

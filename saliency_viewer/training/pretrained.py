@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 IMAGENET = "imagenet"
-# Names that torchvision's DenseNet weights had before dots were forbidden in names of modules.
-_OLD_DENSE = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..+)$")
 _SHOWN = 3
 
 
@@ -88,8 +85,7 @@ def _shown(folder: Path) -> str:
 def _fill(network: TrainableNetwork, module: nn.Module, state: dict[str, Tensor]) -> None:
     """Every weight but those of the heads must be there and fit; a head that happens to fit is taken too."""
     own = module.state_dict()
-    renamed = {_OLD_DENSE.sub(r"\1\2", key): value for key, value in state.items()}
-    given = without_prefixes(renamed, own)
+    given = without_prefixes(state, own)
     heads = tuple(start for start in (f"{network.head}.", network.auxiliary) if start)
     fitting = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
     wrong = [

@@ -28,7 +28,7 @@ from saliency_viewer.domain import (
 from saliency_viewer.gui.facts import Case
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.gui.worker import ComputeWorker
-from saliency_viewer.pipeline import Done, Job, ModelJob
+from saliency_viewer.pipeline import AnyJob, DescribeModel, Done, Errand, Job
 from saliency_viewer.session import Autosave
 from saliency_viewer.spatial import Geometry
 
@@ -58,7 +58,7 @@ class FakeProcess:
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
-        self.models: list[ModelJob] = []
+        self.errands: list[Errand] = []
         self.cancelled: list[int | str] = []
         self.pending: list[object] = []
         self.closed = False
@@ -67,9 +67,14 @@ class FakeProcess:
     def start(self) -> None:
         pass
 
-    def submit(self, job: Job | ModelJob) -> None:
-        if isinstance(job, ModelJob):
-            self.models.append(job)
+    @property
+    def models(self) -> list[Errand]:
+        """The models that were to be loaded."""
+        return [one for one in self.errands if isinstance(one.request, DescribeModel)]
+
+    def submit(self, job: AnyJob) -> None:
+        if isinstance(job, Errand):
+            self.errands.append(job)
         else:
             self.jobs.append(job)
 

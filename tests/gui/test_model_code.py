@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QPushButton
 from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.models import LayerNode, OwnCode
-from saliency_viewer.pipeline import Described, Failed, ModelDescription
+from saliency_viewer.pipeline import Answered, Failed, ModelDescription
 from saliency_viewer.session import load_settings
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)
@@ -35,7 +35,7 @@ def test_the_user_sees_the_code_and_its_digest_before_anything_is_loaded(with_co
     dialog = _questions(with_code)[0]
     assert "class Net: ..." in dialog.detail.toPlainText()
     assert CODE.digest in dialog.detail.toPlainText()
-    assert [job.model for job in process.models] == ["package"]
+    assert [job.request.model for job in process.models] == ["package"]
     dialog.close()
 
 
@@ -84,7 +84,7 @@ def test_a_model_is_loaded_when_chosen_and_its_layers_are_known(qtbot, opened, p
     assert process.cancelled == [first.id]
     layers = LayerNode("", "", "Net", (2,), children=(LayerNode("0", "0", "Conv2d", (4, 8, 8), True),))
     described = ModelDescription("ab" * 32, layers)
-    process.say(Described(process.models[1].id, described))
+    process.say(Answered(process.models[1].id, described))
     qtbot.waitUntil(lambda: opened.state.layers == layers)
     opened.state.set_model("third", card)
     assert opened.state.layers is None
@@ -93,8 +93,8 @@ def test_a_model_is_loaded_when_chosen_and_its_layers_are_known(qtbot, opened, p
 def test_layers_of_an_older_model_never_stand_for_one_that_waits_for_consent(qtbot, with_code, process) -> None:
     older = process.models[0]
     assert process.cancelled == [older.id]
-    with qtbot.waitSignal(with_code.worker.described):  # waiting begins first: the worker's thread may be quick
-        process.say(Described(older.id, ModelDescription("ab" * 32, LayerNode("", "", "Older"))))
+    with qtbot.waitSignal(with_code.worker.answered):  # waiting begins first: the worker's thread may be quick
+        process.say(Answered(older.id, ModelDescription("ab" * 32, LayerNode("", "", "Older"))))
     assert with_code.state.layers is None
     _questions(with_code)[0].close()
 

@@ -96,6 +96,7 @@ class MethodsPanel(QWidget):
         inside.addLayout(row(self._words, None, self._cancel))
         state.compute_changed.connect(self._progress)
         state.model_changed.connect(self._another_model)
+        state.result_changed.connect(self._name_classes)
         intents.explain_chosen.connect(self.explain)
         self._hide_rest()
         self._progress()
@@ -171,6 +172,12 @@ class MethodsPanel(QWidget):
         self._target.addItem(_PREDICTED)
         if self._state.card is not None:
             self._target.addItems(list(self._state.card.output.classes))
+
+    def _name_classes(self) -> None:
+        """Classes without names in the card are known once the model has answered."""
+        answer = self._state.answer
+        if answer is not None and self._target.count() == 1:
+            self._target.addItems(list(answer.prediction.classes))
 
     def _hide_rest(self) -> None:
         self._show(everything=False)

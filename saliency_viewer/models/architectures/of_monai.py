@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 import warnings
 from typing import TYPE_CHECKING
@@ -29,4 +30,7 @@ def build(request: Request) -> nn.Module:
     is_network = isinstance(found, type) and issubclass(found, torch.nn.Module)
     if found is None or not (is_network or isinstance(found, types.FunctionType)):
         raise UserError(f"MONAI has no network '{request.name}'.", near_match(request.name, known))
-    return called(lambda: found(**request.arguments), request.name)
+    # Some of them fetch weights unless they are told not to.
+    fetches = "pretrained" in inspect.signature(found).parameters
+    arguments = {**request.arguments, **({"pretrained": False} if fetches else {})}
+    return called(lambda: found(**arguments), request.name)

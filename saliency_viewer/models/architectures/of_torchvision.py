@@ -1,27 +1,38 @@
-"""`torchvision:NAME`: the classifiers of torchvision."""
+"""`torchvision:NAME`: the classifiers of torchvision, with two arguments of our own: ``in_channels`` and ``head``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.architectures.alterations import with_channels, with_heads
 from saliency_viewer.models.architectures.request import Request, called
 from saliency_viewer.models.checked_table import near_match
 
 if TYPE_CHECKING:
     from torch import nn
 
+# Keys of the heads that help in training only.
+AUXILIARY = {"inception_v3": "AuxLogits.", "googlenet": "aux1."}
+
 
 def build(request: Request) -> nn.Module:
-    """The network of that name, without weights."""
+    """The network of that name, without weights.
+
+    ``in_channels`` replaces the first convolution, ``head`` (see :func:`with_heads`) what it names.
+    """
     import torchvision
 
     known = torchvision.models.list_models(module=torchvision.models)
     if request.name not in known:
         raise UserError(f"torchvision has no classifier '{request.name}'.", near_match(request.name, known))
     arguments = dict(request.arguments)
-    if request.name in ("inception_v3", "googlenet"):
+    channels, heads = arguments.pop("in_channels", None), arguments.pop("head", None)
+    if request.name in AUXILIARY:
         # Their own slow initialisation would be overwritten by the weights; auxiliary heads serve training only.
         arguments.setdefault("init_weights", False)
-        arguments.setdefault("aux_logits", any("AuxLogits." in key or "aux1." in key for key in request.keys))
-    return called(lambda: torchvision.models.get_model(request.name, weights=None, **arguments), request.name)
+        arguments.setdefault("aux_logits", any(AUXILIARY[request.name] in key for key in request.keys))
+    network = called(lambda: torchvision.models.get_model(request.name, weights=None, **arguments), request.name)
+    if channels is not None:
+        network = with_channels(network, channels)
+    return network if heads is None else with_heads(network, heads)

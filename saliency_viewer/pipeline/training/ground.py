@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ from saliency_viewer.domain import (
     parameter_specs,
 )
 from saliency_viewer.errors import UserError
-from saliency_viewer.models import require_package_place
+from saliency_viewer.models.package import refuse_other_folder
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.cards import training_card
 from saliency_viewer.training.datasets import Split, load_data, split
@@ -95,15 +96,15 @@ def lay_ground(plan: TrainingPlan, context: RunContext) -> Ground:
     """
     network = network_named(plan.architecture)
     settings = checked_settings(plan.settings)
-    require_package_place(plan.out)
+    refuse_other_folder(Path(plan.out))
     data = load_data(plan, context.part(0.0, _READ))
     parts = split(data, settings)
     context.report(_READ, "Making the network")
     card = training_card(network, data, settings, _samples(data.cases, parts.training))
     module = build_untrained(network, card.arguments, card.input.size[0], settings.seed)
     start_from(network, module, settings.pretrained)
-    _require_size(network, card, module)
-    return Ground(plan, data, parts, network, card, module, data.warnings)
+    said = _looked_over(network, card, module)
+    return Ground(plan, data, parts, network, card, module, (*data.warnings, *said))
 
 
 def checked_settings(settings: TrainingSettings) -> TrainingSettings:
@@ -153,15 +154,23 @@ def _samples(cases: Sequence[TrainingCase], training: Sequence[int]) -> list[Vol
     return found
 
 
-def _require_size(network: TrainableNetwork, card: ModelCard, module: nn.Module) -> None:
-    from saliency_viewer.models.forward import count_outputs
+def _looked_over(network: TrainableNetwork, card: ModelCard, module: nn.Module) -> tuple[str, ...]:
+    """Run the network once on zeros: it must take the size. Returns what is to be said of its maps."""
+    from saliency_viewer.models import Classifier, layer_tree
 
+    size = " x ".join(map(str, card.input.size))
     try:
-        count_outputs(module.eval(), card.input, "cpu")
+        tree = layer_tree(Classifier(card, module.eval(), ""))
     except UserError as error:
-        size = " x ".join(map(str, card.input.size))
         raise UserError(
             f"{network.label} cannot take images of {size}.",
             f"Choose a larger size; it is used with {network.size}.",
             error.detail,
         ) from error
+    maps = next((node.output for node in tree.walk() if node.path == network.layer), ())
+    if math.prod(maps[1:]) > 1:
+        return ()
+    return (
+        f"At {size} the last maps of {network.label} have a single position, so no class activation map can tell "
+        f"places apart; it is used with {network.size}.",
+    )

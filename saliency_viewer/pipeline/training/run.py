@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saliency_viewer.domain import EpochFigures, ModelCard, TrainingPlan
-from saliency_viewer.exporters import table_text
-from saliency_viewer.models import write_package
+from saliency_viewer.models import card_to_toml, case_table
+from saliency_viewer.models.package import package_files, safetensors_bytes, write_files
 from saliency_viewer.pipeline.threads import compute_threads
 from saliency_viewer.pipeline.training.ground import Ground, lay_ground, plan_record
 from saliency_viewer.pipeline.training.inputs import prepared
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Rough shares of the time.
 _LAID, _PREPARED, _TRAINED, _JUDGED, _LOCALISED = 0.08, 0.15, 0.93, 0.95, 0.99
 _CHECKPOINT = "checkpoint.safetensors"
-TRAINING_CASES = "training_cases.csv"
+_TRAINING_CASES = "training_cases.csv"
 
 OnEpoch = Callable[[EpochFigures], None]
 Say = Callable[[str], None]
@@ -87,7 +87,8 @@ def run_training(
         state = _fitted(ground, inputs, device, resume, on_epoch, say, context.part(_PREPARED, _TRAINED))
         weights, judgement = _judged(ground, inputs, state, device, context.part(_TRAINED, _JUDGED))
         card = _finished_card(ground.card, judgement)
-        write_package(plan.out, card, weights, {TRAINING_CASES: _training_cases(ground, inputs)})
+        seen = {card.training_cases: _training_cases(ground, inputs)}
+        write_files(plan.out, package_files(card_to_toml(card), card.weights, safetensors_bytes(weights), seen))
         folder = Path(plan.out) / REPORT
         found = localise(ground, inputs.digests, folder, device, context.part(_JUDGED, _LOCALISED))
         context.report(_LOCALISED, "Writing the report")
@@ -149,13 +150,13 @@ def _answers(ground: Ground, inputs: Inputs, weights: State, name: str, device: 
 
 def _finished_card(card: ModelCard, judgement: Judgement) -> ModelCard:
     threshold = None if judgement.threshold is None else float(f"{judgement.threshold:.6g}")
-    return replace(card, output=replace(card.output, threshold=threshold))
+    return replace(card, output=replace(card.output, threshold=threshold), training_cases=_TRAINING_CASES)
 
 
 def _training_cases(ground: Ground, inputs: Inputs) -> bytes:
-    """Digests of the decoded images that the network has seen, so that explaining one of them can say so."""
-    rows = [(inputs.digests[case], name) for name in ("training", "validation") for case in ground.cases(name)]
-    return table_text(("sha256", "fold"), rows).encode()
+    """Digests of the decoded images that training or its choices have seen, so that explaining one can say so."""
+    seen = (*ground.cases("training"), *ground.cases("validation"))
+    return case_table(inputs.digests[case] for case in seen).encode()
 
 
 def _notes(made: Made) -> Iterator[str]:

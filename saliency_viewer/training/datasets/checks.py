@@ -17,6 +17,7 @@ from saliency_viewer.spatial import Geometry, parse_runs
 from saliency_viewer.training.datasets import problems as kinds
 from saliency_viewer.training.datasets.findings import mask_regions
 from saliency_viewer.training.datasets.headers import Looked
+from saliency_viewer.training.datasets.places import is_there
 from saliency_viewer.training.datasets.problems import Problems
 from saliency_viewer.training.datasets.siim import PUBLISHED_SHAPE
 
@@ -36,9 +37,9 @@ def check_findings(
     for done, one in enumerate(found):
         if done % 16 == 0:
             context.report(done / len(cases), f"Checking findings: {done:,} of {len(cases):,}")
-        for box in one.listed.case.boxes:
+        for box, row in zip(one.listed.case.boxes, one.listed.finding_rows, strict=False):
             if not _inside(box, one.shape):
-                problems.add(kinds.BOX_OUTSIDE, one.listed.row)
+                problems.add(kinds.BOX_OUTSIDE, row)
         if one.listed.case.mask:
             _check_mask(one, problems)
     return found, () if shape is None else (_RESIZED,)
@@ -71,20 +72,25 @@ def runs_shape(cases: Sequence[Looked]) -> tuple[int, int] | None:
 
 def _reach(one: Looked) -> float:
     """The number of pixels up to the end of the last run."""
-    return max(float(parse_runs(text).astype(np.float64).sum()) for text in one.listed.case.runs)
+    return max(map(_end, one.listed.case.runs))
+
+
+def _end(runs: str) -> float:
+    return float(parse_runs(runs).astype(np.float64).sum())  # whole numbers could wrap around
 
 
 def _with_runs_shape(one: Looked, shape: tuple[int, int] | None, problems: Problems) -> Looked:
     if not one.listed.case.runs:
         return one
-    if _reach(one) > math.prod(shape or one.shape[1:]):
-        problems.add(kinds.RUNS_OUTSIDE, one.listed.row)
+    for text, row in zip(one.listed.case.runs, one.listed.finding_rows, strict=False):
+        if _end(text) > math.prod(shape or one.shape[1:]):
+            problems.add(kinds.RUNS_OUTSIDE, row)
     return replace(one, listed=replace(one.listed, case=replace(one.listed.case, runs_shape=shape)))
 
 
 def _check_mask(one: Looked, problems: Problems) -> None:
     path = one.listed.case.mask
-    if not Path(path).is_file():
+    if not is_there(Path(path)):
         problems.add(kinds.NO_MASK, one.listed.row)
         return
     try:

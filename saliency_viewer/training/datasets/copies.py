@@ -14,8 +14,8 @@ from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.datasets.headers import Looked
 from saliency_viewer.training.datasets.problems import TWO_LABELLED_COPIES, TWO_LABELS, UNREADABLE, Problems, places
 
-_BLOCK = 4096  # bytes
-_FILES = 3  # of a folder: first, middle and last
+_PIECE = 2048  # bytes
+_REACH = 0.75  # of a file, from its end; further forward the header may begin
 
 
 def without_repeats(cases: Sequence[Looked], problems: Problems) -> tuple[list[Looked], list[str]]:
@@ -94,7 +94,7 @@ def _as_one_patient(cases: Sequence[Looked], pairs: Iterable[tuple[Looked, Looke
 def _of_patient(one: Looked, patient: str) -> Looked:
     if patient == _patient(one):
         return one
-    return replace(one, listed=replace(one.listed, case=replace(one.listed.case, patient=patient)))
+    return replace(one, listed=one.listed.with_patient(patient))
 
 
 def _same_pictures(cases: Sequence[Looked], problems: Problems, context: RunContext) -> list[list[Looked]]:
@@ -127,27 +127,26 @@ def _equal(alike: Sequence[Looked], problems: Problems, context: RunContext) -> 
 
 
 def _sample(one: Looked) -> str:
-    """A digest of pieces of the file, counted from its end, since headers before the pixels tell copies apart."""
+    """A digest of pieces of the file, or of three files of a folder."""
     path = Path(one.listed.case.image.path)
     digest = hashlib.sha256(f"{one.shape}{one.listed.case.image.series}".encode())
     files = [path] if path.is_file() else list(files_below(path, RunContext()))
-    count = one.series.rows * one.series.columns * one.series.slices
-    chosen = sorted({0, len(files) // 2, len(files) - 1}) if len(files) >= _FILES else range(len(files))
-    for number in chosen:
-        digest.update(_pieces(files[number], count // len(files)))
+    for number in sorted({0, len(files) // 2, len(files) - 1}) if files else ():
+        digest.update(_pieces(files[number]))
     return digest.hexdigest()
 
 
-def _pieces(path: Path, pixels: int) -> bytes:
-    """The end of a file and, where it is not packed, pieces from about its middle."""
+def _pieces(path: Path) -> bytes:
+    """Pieces at distances from the end of a file that double; copies of an image differ in the header before it."""
+    found: list[bytes] = []
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
-            found = []
-            for before in (_BLOCK, pixels // 2, pixels):
-                if before <= _BLOCK or before * 1.5 <= size:  # further forward the header may begin
-                    stream.seek(-min(before, size), os.SEEK_END)
-                    found.append(stream.read(_BLOCK))
-            return b"".join(found)
+            before = _PIECE
+            while not found or before <= _REACH * size:
+                stream.seek(-min(before, size), os.SEEK_END)
+                found.append(stream.read(_PIECE))
+                before *= 2
     except OSError:  # gone since; reading it will say so
         return b""
+    return b"".join(found)

@@ -13,6 +13,7 @@ from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.datasets import problems as kinds
 from saliency_viewer.training.datasets.labels import MOST_CLASSES, UNKNOWN, class_of, classes_of, is_numeric
 from saliency_viewer.training.datasets.listing import Listed, Listing
+from saliency_viewer.training.datasets.places import is_there
 from saliency_viewer.training.datasets.problems import Problems
 from saliency_viewer.training.datasets.table import Row, Table, key, read_table
 
@@ -48,7 +49,7 @@ class CsvTable:
 
     def read(self, plan: TrainingPlan, problems: Problems, context: RunContext) -> Listing:
         """One case for each row. Paths start beside the table, in ``images`` or ``masks`` there, or where we are."""
-        path = Path(plan.root).expanduser()
+        path = _table_file(Path(plan.root))
         table = read_table(path, "table")
         if not table.rows:
             raise UserError("The table has no rows below its header.", "Add a row for each image.")
@@ -69,6 +70,17 @@ class CsvTable:
             named_patients=bool(columns["patient"]),
             warnings=() if columns["patient"] else (_NO_PATIENTS,),
         )
+
+
+def _table_file(path: Path) -> Path:
+    """``path``, or the only table in it when it is a folder."""
+    if not path.is_dir():
+        return path
+    tables = sorted(path.glob("*.csv"))
+    if len(tables) != 1:
+        count = f"{len(tables)} tables" if tables else "no table (.csv)"
+        raise UserError(f"The folder holds {count}.", "Choose the file of the table itself.")
+    return tables[0]
 
 
 def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
@@ -143,11 +155,4 @@ def _placed(folder: Path, name: str, inner: str) -> str:
     """A table's path starts beside the table, in a folder of that name there, or in the present folder."""
     given = Path(name.replace("\\", "/") if "\\" in name and "/" not in name else name)
     own = folder / given
-    return str(next((place for place in (own, folder / inner / given, given) if _exists(place)), own))
-
-
-def _exists(place: Path) -> bool:
-    try:
-        return place.exists()
-    except OSError:  # a text far too long for a name
-        return False
+    return str(next((place for place in (own, folder / inner / given, given) if is_there(place)), own))

@@ -11,6 +11,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.readers import open_study
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.datasets.listing import Listed
+from saliency_viewer.training.datasets.places import is_there
 from saliency_viewer.training.datasets.problems import NOT_THERE, UNREADABLE, Problems
 
 
@@ -44,7 +45,7 @@ def look(cases: Sequence[Listed], problems: Problems, context: RunContext) -> li
 
 def _series(listed: Listed, problems: Problems) -> Series | None:
     reference = listed.case.image
-    if not _is_there(Path(reference.path)):
+    if not is_there(Path(reference.path)):
         problems.add(NOT_THERE, listed.row)
         return None
     try:
@@ -52,10 +53,3 @@ def _series(listed: Listed, problems: Problems) -> Series | None:
     except UserError as error:
         problems.add(UNREADABLE, listed.row, error.message)
         return None
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a text that is no path
-        return False

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from saliency_viewer.domain.training import DatasetName, TrainingCase, TrainingPlan
+from saliency_viewer.domain.training import Box, DatasetName, TrainingCase, TrainingPlan
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.datasets.problems import Problems
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A case and the row of its table that names it first (the header is row 1, as in a spreadsheet)."""
+    """A case and the row of its table that names it first (the header is row 1, as in a spreadsheet).
+
+    ``finding_rows`` are the rows of its boxes or of its runs, one for each.
+    """
 
     row: int
     case: TrainingCase
+    finding_rows: tuple[int, ...] = ()
+
+    def with_box(self, box: Box, row: int) -> Listed:
+        """With one more box."""
+        case = replace(self.case, boxes=(*self.case.boxes, box))
+        return replace(self, case=case, finding_rows=(*self.finding_rows, row))
+
+    def with_runs(self, runs: str, row: int) -> Listed:
+        """With the run lengths of one more mask."""
+        case = replace(self.case, runs=(*self.case.runs, runs))
+        return replace(self, case=case, finding_rows=(*self.finding_rows, row))
+
+    def with_patient(self, patient: str) -> Listed:
+        """As another person's."""
+        return replace(self, case=replace(self.case, patient=patient))
+
+    def with_label(self, label: int) -> Listed:
+        """Of another class."""
+        return replace(self, case=replace(self.case, label=label))
 
 
 @dataclass(frozen=True)

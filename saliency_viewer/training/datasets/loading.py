@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,7 +20,7 @@ from saliency_viewer.training.datasets.rsna import Rsna
 from saliency_viewer.training.datasets.siim import Siim
 
 DATA_SETS: tuple[DataSet, ...] = (Rsna(), Siim(), CsvTable())
-_DROPPED = (kinds.NO_LABEL, kinds.UNKNOWN_LABEL, kinds.NO_PATIENT)
+_DROPPED = (kinds.NO_IMAGE_NAME, kinds.NO_LABEL, kinds.UNKNOWN_LABEL, kinds.NO_PATIENT)
 _NAMELESS = ("", "OT")  # modalities that say nothing: of pictures, volumes without a header
 
 
@@ -46,12 +45,15 @@ def load_data(plan: TrainingPlan, context: RunContext | None = None) -> Training
     found = look(drawn, problems, context.part(0.1, 0.6))
     _require_some(found, problems, total)
     if not listing.named_patients:
-        found = [_of_its_header(one) for one in found]
+        found = _by_headers(found)
     found, repeated = without_repeats(found, problems)
     found, resized = check_findings(found, problems, context.part(0.6, 0.8))
     found, copied = with_copies_joined(found, listing.published, problems, context.part(0.8, 1.0))
     _check_sides(found, problems)
-    _check_classes(found, listing.classes, plan, problems)
+    # A class may only seem small while some of its images are not there.
+    listed = drawn if problems else [one.listed for one in found]
+    if not any(map(problems.count, _DROPPED)):
+        _check_classes([one.case for one in listed], listing.classes, plan, problems)
     problems.require_none(total)
     return _data(listing, found, (*listing.warnings, *repeated, *resized, *copied, *_shape_words(found)))
 
@@ -65,14 +67,20 @@ def _require_some(found: Sequence[Looked], problems: Problems, total: int) -> No
         )
 
 
-def _of_its_header(one: Looked) -> Looked:
-    """The case under the patient that the image's header names, where it names one."""
-    patient = one.series.identity.patient_id
-    if not patient:
-        return one
+def _by_headers(found: Sequence[Looked]) -> list[Looked]:
+    """The cases under the patients that the images' headers name, where they name any.
+
+    One and the same for all images is what anonymising leaves behind, no patient.
+    """
+    names = {one.series.identity.patient_id for one in found} - {""}
+    if len(names) < 2:
+        return list(found)
+    return [_of(one, one.series.identity.patient_id) for one in found]
+
+
+def _of(one: Looked, patient: str) -> Looked:
     # Marked as a header's, so that it is no other case's stand-in by chance.
-    case = replace(one.listed.case, patient=f"header {patient}")
-    return replace(one, listed=replace(one.listed, case=case))
+    return replace(one, listed=one.listed.with_patient(f"header {patient}")) if patient else one
 
 
 def _check_sides(found: Sequence[Looked], problems: Problems) -> None:
@@ -85,27 +93,29 @@ def _check_sides(found: Sequence[Looked], problems: Problems) -> None:
             problems.add(kinds.TWO_SIDES, one.listed.row)
 
 
-def _check_classes(found: Sequence[Looked], classes: Sequence[str], plan: TrainingPlan, problems: Problems) -> None:
+def _check_classes(
+    cases: Sequence[TrainingCase], classes: Sequence[str], plan: TrainingPlan, problems: Problems
+) -> None:
     """Say when there is nothing to tell apart, or a class is of too few people to be on every side."""
-    counts = Counter(one.listed.case.label for one in found)
-    if len(counts) == 1 and not problems:
-        (label,) = counts
+    owners: dict[int, set[str]] = {}
+    for case in cases:
+        owners.setdefault(case.label, set()).add(case.patient)
+    if len(owners) < 2:
+        names = " and ".join(f"'{classes[label]}'" for label in owners)
         problems.say(
-            f"All {len(found):,} images are of one class, '{classes[label]}', so there is nothing to tell apart.",
+            f"All {len(cases):,} images are of one class, {names}, so there is nothing to tell apart.",
             "Add images of another class, or raise the limit on images.",
         )
         return
-    sides = 2 + (plan.settings.test > 0)
-    owners = {label: {one.listed.case.patient for one in found if one.listed.case.label == label} for label in counts}
+    # A data set that names its sides may have no test side.
+    sides = 2 if any(case.side for case in cases) or not plan.settings.test else 3
     thin = {label: len(names) for label, names in owners.items() if len(names) < sides}
-    if any(one.listed.case.side for one in found):
-        thin = {label: count for label, count in thin.items() if count < 2}
-    if len(thin) == len(counts) and len(counts) > sides:
+    if len(thin) == len(owners) and len(owners) > sides:
         problems.say(
-            f"Each of the {len(counts):,} classes is of {max(thin.values())} patients at most.",
+            f"Each of the {len(owners):,} classes has images of {_patients(max(thin.values()))} at most.",
             "Choose the column that says which class an image is of.",
         )
-    elif thin and not problems:
+    elif thin:
         _say_thin(thin, classes, sides, problems)
 
 

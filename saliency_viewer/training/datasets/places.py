@@ -39,3 +39,11 @@ def require_folder(folders: tuple[Path, ...], zipped: str) -> Path:
     if any((folder.parent / zipped).is_file() for folder in folders):
         raise UserError("The images are still packed.", f"Unpack {zipped} into a folder {folders[0].name} beside it.")
     raise UserError(f"The folder {folders[0].name} with the images is not there.", "Copy it beside the tables.")
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is at ``path``; nothing is at a text that can be no path."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # far too long, or with a null character
+        return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from saliency_viewer.domain import ImageReference
@@ -47,7 +46,7 @@ class Rsna:
     def read(self, plan: TrainingPlan, problems: Problems, context: RunContext) -> Listing:
         """One case for each ``patientId``, at its first row."""
         path = table_below(plan.root, _LABELS, self.label)
-        table = read_table(path, path.name)
+        table = read_table(path, f"table {path.name}")
         _require_columns(table, path.name, _COLUMNS)
         stage = path.name.removesuffix("_train_labels.csv")
         images = require_folder((path.parent / f"{stage}_train_images",), f"{stage}_train_images.zip")
@@ -56,7 +55,7 @@ class Rsna:
             _add(row, images, found, problems)
         found, classes = _detailed(plan, path.with_name(f"{stage}_detailed_class_info.csv"), found, problems)
         people = _people(path.with_name(_PATIENTS))
-        cases = tuple(_owned(one, people.get(name, name)) for name, one in found.items())
+        cases = tuple(one.with_patient(people.get(name, name)) for name, one in found.items())
         return Listing(
             classes,
             cases,
@@ -66,10 +65,6 @@ class Rsna:
             published=True,
             warnings=() if people else (_NO_PATIENTS,),
         )
-
-
-def _owned(listed: Listed, patient: str) -> Listed:
-    return replace(listed, case=replace(listed.case, patient=patient))
 
 
 def _require_columns(table: Table, name: str, columns: tuple[str, ...]) -> None:
@@ -97,8 +92,7 @@ def _add(row: Row, images: Path, found: dict[str, Listed], problems: Problems) -
     elif known.case.label != label:
         problems.add(kinds.TWO_LABELS, known.row)
     box = _box(row, label, problems)
-    boxes = known.case.boxes if box is None else (*known.case.boxes, box)
-    found[name] = replace(known, case=replace(known.case, boxes=boxes))
+    found[name] = known if box is None else known.with_box(box, row.number)
 
 
 def _box(row: Row, label: int, problems: Problems) -> Box | None:
@@ -129,7 +123,7 @@ def _detailed(
         raise UserError(
             "The RSNA set has no such label column.", "Its labels are Target (two classes) or class (three)."
         )
-    table = read_table(path, path.name)
+    table = read_table(path, f"table {path.name}")
     _require_columns(table, path.name, ("patientId", "class"))
     index = {text.casefold(): number for number, text in enumerate(_DETAILED)}
     labels = {row.get("patientId"): index.get(row.get("class").casefold()) for row in table.rows}
@@ -139,7 +133,7 @@ def _detailed(
         if label is None:
             problems.add(kinds.UNKNOWN_LABEL if name in labels else kinds.NO_LABEL, one.row)
         else:
-            kept[name] = replace(one, case=replace(one.case, label=label))
+            kept[name] = one.with_label(label)
     return kept, tuple(text.lower() for text in _DETAILED)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from saliency_viewer.domain import ImageReference
@@ -11,7 +10,7 @@ from saliency_viewer.domain.training import DatasetName, TrainingCase, TrainingP
 from saliency_viewer.errors import UserError
 from saliency_viewer.readers.tree import files_below
 from saliency_viewer.runtime.context import RunContext
-from saliency_viewer.spatial import parse_runs
+from saliency_viewer.spatial import NO_RUNS, parse_runs
 from saliency_viewer.training.datasets import problems as kinds
 from saliency_viewer.training.datasets.listing import Listed, Listing
 from saliency_viewer.training.datasets.places import table_below
@@ -38,7 +37,7 @@ class Siim:
     def read(self, plan: TrainingPlan, problems: Problems, context: RunContext) -> Listing:
         """One case for each ``ImageId``, at its first row. Runs keep the data set's own convention."""
         path = table_below(plan.root, _TABLES, self.label)
-        table = read_table(path, path.name)
+        table = read_table(path, f"table {path.name}")
         if not (table.find("ImageId") and table.find("EncodedPixels")):
             raise UserError(
                 f"{path.name} has not the columns ImageId and EncodedPixels.",
@@ -65,6 +64,8 @@ def _images_below(root: Path, context: RunContext) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for folder in (root / _IMAGES, root):
         for path in files_below(folder, context):
+            if any(part.lower().startswith("mask") for part in path.relative_to(root).parts):
+                continue  # of some mirrors, under the names of their images
             # UIDs have dots, so only known endings are taken off.
             ending = next(one for one in _ENDINGS if path.name.lower().endswith(one))
             found.setdefault(path.name[: len(path.name) - len(ending)], path)
@@ -80,20 +81,18 @@ def _add(row: Row, images: Mapping[str, Path], root: Path, found: dict[str, List
     if not text:
         problems.add(kinds.NO_LABEL, row.number)
         return
-    runs: tuple[str, ...] = ()
-    try:
-        runs = (text,) if parse_runs(text).size else ()
-    except UserError:
-        problems.add(kinds.BAD_RUNS, row.number)
     known = found.get(name)
     if known is None:
         reference = ImageReference(str(images.get(name, root / _IMAGES / f"{name}.dcm")))
-        known = Listed(row.number, TrainingCase(f"row {row.number}", reference, name, 0))
-    elif bool(known.case.label) != (text != "-1"):
+        known = Listed(row.number, TrainingCase(f"row {row.number}", reference, name, int(text != NO_RUNS)))
+    elif bool(known.case.label) != (text != NO_RUNS):
         problems.add(kinds.RUNS_OF_NOTHING, row.number)
-    label = 0 if text == "-1" else 1
-    case = replace(known.case, label=max(known.case.label, label), runs=(*known.case.runs, *runs))
-    found[name] = replace(known, case=case)
+    try:
+        marked = bool(parse_runs(text).size)
+    except UserError:
+        problems.add(kinds.BAD_RUNS, row.number)
+        marked = False
+    found[name] = known.with_runs(text, row.number) if marked else known
 
 
 def _without_rows(images: Mapping[str, Path], found: Mapping[str, Listed]) -> tuple[str, ...]:

@@ -94,9 +94,12 @@ def _text(path: Path, what: str) -> str:
         ) from error
     try:
         # Excel's "Unicode text" is UTF-16 and says so with its first two bytes.
-        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"The {what} is no text in UTF-8.", "Save it as CSV in UTF-8.", str(error.reason)) from error
+    if "\0" in text:
+        raise UserError(f"The {what} is no text in UTF-8.", "Save it as CSV in UTF-8.", "null characters")
+    return text
 
 
 def _delimiter(header: str) -> str:

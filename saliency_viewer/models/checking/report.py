@@ -1,0 +1,158 @@
+"""Checking a whole package: all that is wrong with it, as far as it can be looked into."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from saliency_viewer.domain import ModelCard, Volume
+from saliency_viewer.errors import UserError
+from saliency_viewer.models.architectures import architecture_of
+from saliency_viewer.models.bundle import read_bundle
+from saliency_viewer.models.card_text import card_to_toml
+from saliency_viewer.models.case_lists import read_case_lists
+from saliency_viewer.models.checked_table import near_match
+from saliency_viewer.models.checking.behaviour import check_behaviour
+from saliency_viewer.models.checking.card_faults import card_faults
+from saliency_viewer.models.checking.findings import Finding, Findings
+from saliency_viewer.models.checking.on_image import prepared_image
+from saliency_viewer.models.classifier import Classifier
+from saliency_viewer.models.files import BUNDLE_NAME, CARD_NAME, SUMS_NAME, MemoryFiles, PackageFiles, missing
+from saliency_viewer.models.own_code import Trust, own_code
+from saliency_viewer.models.package import compare_sums, describe, load_package
+from saliency_viewer.runtime.context import RunContext
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a check found.
+
+    Attributes
+    ----------
+    facts:
+        Sentences about what the package is; empty when it could not be loaded.
+    findings:
+        What is wrong, and what is worth knowing.
+    classifier:
+        The loaded model; None when it could not be loaded, or its classes do not fit.
+    """
+
+    facts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    classifier: Classifier | None = field(default=None, repr=False)
+
+    @property
+    def good(self) -> bool:
+        """Whether the package can be used."""
+        return not any(finding.level == "fault" for finding in self.findings)
+
+
+def check_files(
+    files: PackageFiles,
+    trust_code: Trust = False,
+    volume: Volume | None = None,
+    device: str = "cpu",
+    context: RunContext | None = None,
+) -> Report:
+    """Check the package in ``files``, on the image in ``volume`` if there is one. Raises only :class:`Cancelled`."""
+    findings = Findings()
+    context = context or RunContext()
+    context.report(0.0, "Reading the card")
+    card = _card(files, findings)
+    classifier = None
+    if card is not None and _parts_are_there(files, card, findings):
+        context.report(0.1, "Loading the network")
+        classifier = _loaded(files, card, trust_code, device, findings)
+    if classifier is None:
+        return Report((), findings.sorted)
+    context.report(0.5, "Asking the network")
+    runs = _check_answer(classifier, findings)
+    prepared = prepared_image(classifier, volume, findings) if volume is not None and runs else None
+    if runs:
+        check_behaviour(classifier, findings, prepared, context.part(0.5, 1.0))
+    facts = tuple(describe(classifier)) if runs else ()
+    return Report(facts, findings.sorted, classifier if runs else None)
+
+
+def _card(files: PackageFiles, findings: Findings) -> ModelCard | None:
+    """The card, as far as it can be read around its faults; of a MONAI bundle the one that it stands for."""
+    try:
+        if not files.has(CARD_NAME) and files.has(BUNDLE_NAME):
+            bundle = read_bundle(files)
+            for doubt in bundle.doubts:
+                findings.add("warning", doubt, "Where it matters, write a model.toml into the bundle.")
+            return bundle.card
+        text = files.read(CARD_NAME).decode("utf-8-sig")
+    except UserError as error:
+        findings.fault(error)
+        return None
+    except UnicodeDecodeError:
+        findings.add("fault", "model.toml is not UTF-8 text.", "Save it as UTF-8.")
+        return None
+    card, faults = card_faults(text)
+    for fault in faults:
+        findings.fault(fault)
+    return card
+
+
+def _parts_are_there(files: PackageFiles, card: ModelCard, findings: Findings) -> bool:
+    """Whether there is anything to load; every part that is missing or changed is noted."""
+    before = len(findings.found)
+    for look in (_look_at_architecture, _look_at_task, _look_at_weights):
+        try:
+            look(files, card)
+        except UserError as error:
+            findings.fault(error)
+    complete = len(findings.found) == before
+    if complete:
+        try:
+            for name in card.weight_files:
+                compare_sums(files, name, hashlib.sha256(files.read(name)).hexdigest())
+        except UserError as error:
+            findings.fault(error)  # they may load all the same
+    return complete
+
+
+def _look_at_architecture(files: PackageFiles, card: ModelCard) -> None:
+    architecture_of(card.architecture)
+    own_code(card.architecture, files)
+
+
+def _look_at_task(_files: PackageFiles, card: ModelCard) -> None:
+    if card.task != "classification":
+        raise UserError(
+            "This package holds a segmentation network, which cannot be explained yet.",
+            "Choose a package with a classification network.",
+        )
+
+
+def _look_at_weights(files: PackageFiles, card: ModelCard) -> None:
+    for name in card.weight_files:
+        if not files.has(name):
+            raise missing(name)
+    read_case_lists(files, card)
+
+
+def _loaded(
+    files: PackageFiles, card: ModelCard, trust_code: Trust, device: str, findings: Findings
+) -> Classifier | None:
+    readable = {SUMS_NAME: None, **({CARD_NAME: card_to_toml(card).encode()} if findings.faulty else {})}
+    try:
+        return load_package(MemoryFiles(readable, files), trust_code, device, runs=False)
+    except UserError as error:
+        findings.fault(error)
+        return None
+
+
+def _check_answer(classifier: Classifier, findings: Findings) -> bool:
+    """Whether the network takes its input and its outputs are as many as the classes; the layer is looked for too."""
+    layer = classifier.card.explain.layer
+    names = [name for name, _ in classifier.members[0].network.named_modules() if name]
+    if layer is not None and layer not in names:
+        findings.add("fault", f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
+    try:
+        _ = classifier.outputs
+    except UserError as error:
+        findings.fault(error)
+        return False
+    return True
