@@ -111,6 +111,7 @@ QTableWidget::item {{ border-bottom: 1px solid {LINE}; padding: 0 2px; }}
 QTableWidget::item:selected {{ background: {ACCENT_DARK}; color: {TEXT}; }}
 QTreeWidget::item {{ padding: 3px 0; }}
 QHeaderView, QHeaderView::section {{ background: transparent; border: none; color: {MUTED}; font-size: 11px; }}
+#agreement QHeaderView::section {{ padding-left: 4px; }}
 QSplitter::handle {{ background: {LINE}; }}
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
@@ -33,6 +34,7 @@ class Agreement(QObject):
         self._document, self._comparing, self._pool = document, comparing, pool
         self._task: Task | None = None
         self._regions: RegionSet | None = None  # as they were measured
+        self._began = 0.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY)
@@ -72,6 +74,7 @@ class Agreement(QObject):
             self._comparing.set_comparison(None)
             return
         self._regions = regions = self._document.regions
+        self._began = time.monotonic()
         self._tell(0.0, "")
         self._task = self._pool.run_long(
             lambda context: compare_results(contenders, regions, context),
@@ -80,9 +83,10 @@ class Agreement(QObject):
             failed=self._failed,
         )
 
-    def _tell(self, fraction: float, words: str) -> None:
-        said = " · ".join(word for word in ("Measuring agreement", words) if word)
-        self._comparing.set_compute(Compute(0, fraction, said))
+    def _tell(self, fraction: float, _words: str) -> None:
+        passed = time.monotonic() - self._began
+        left = passed / fraction - passed if fraction > 0.0 else None
+        self._comparing.set_compute(Compute(0, fraction, "Measuring agreement", left))
 
     def _measured(self, comparison: Comparison) -> None:
         self._task = None

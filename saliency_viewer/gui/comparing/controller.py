@@ -131,7 +131,8 @@ class Comparing(QObject):
             return
         others = [entry for entry in entries if not entry.current and entry.path != path]
         self.state.set_entries([Entry(path, card, self._document.model_code, current=True), *others])
-        self.state.set_comparison(None)
+        if self._run is None:
+            self.agreement.measure()
 
     def _follow_image(self) -> None:
         """Another image: what was said about the one before is dropped, and who computes is stopped."""

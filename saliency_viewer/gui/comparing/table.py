@@ -173,6 +173,7 @@ class AgreementTable(QFrame):
 
     def _prepare(self) -> None:
         table = self.table
+        table.setObjectName("agreement")
         table.verticalHeader().hide()
         table.setShowGrid(False)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
