@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Signal
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from saliency_viewer.gui.comparing.contours import Contour, ContourLines
@@ -13,6 +13,7 @@ from saliency_viewer.gui.viewer.frame import SliceFrame
 from saliency_viewer.gui.viewer.layer import KeptLayer
 from saliency_viewer.gui.viewer.picture import SlicePicture
 
+_MARGIN = 4
 View = tuple[float, QPointF | None]  # zoom, and the point in the middle (mm); None: the picture's middle
 
 
@@ -76,6 +77,12 @@ class CompareCell(SliceView):
     def _paint_lines(self, painter: QPainter) -> None:
         to_viewport = self._shown_frame.path_transform() * self._camera.transform()
         self._lines.paint(painter, self.axis, self.slice_index, to_viewport)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """The colour bar stands in the corner: in the middle of a small picture it would hide the findings."""
+        super().resizeEvent(event)
+        corner = self.rect().bottomRight() - self._bar.rect().bottomRight()
+        self._bar.move(corner.x() - _MARGIN, corner.y() - _MARGIN)
 
     def _paint_words(self, painter: QPainter, frame: SliceFrame) -> None:
         area = QRectF(self.rect())

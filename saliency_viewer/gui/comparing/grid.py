@@ -23,7 +23,7 @@ from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.parts import ElidedLabel, label, method_label
 from saliency_viewer.gui.state import DocumentState
 
-_SMALLEST = (150, 168)  # width and height of a cell
+_SMALLEST = (128, 150)  # width and height of a cell
 _IMAGE, _RANKS = "image", "disagreement"  # rows that are no model's
 _NO_IMAGE = "Open a study: its image stands here."
 _NO_METHOD = ""  # the column before anything was run
@@ -175,7 +175,7 @@ class CompareGrid(QScrollArea):
             elif line == _IMAGE:
                 cell.set_map(None, None)
                 cell.set_contours(contours(self._comparing, method, self._comparing.entries))
-                cell.set_title("Contours of all models" if self._comparing.look.contours else "Image")
+                cell.set_title("")
             else:
                 self._draw_ranks(cell, method, shown)
 

@@ -12,7 +12,7 @@ from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.model import Bar
 from saliency_viewer.gui.panels.parts import ElidedLabel, clear, label, row
 
-WIDTH = 184
+WIDTH = 160
 _CLASSES = 3
 _STAGES = {"new": "Not asked yet: press Run.", "waiting": "Waiting for its turn.", "running": "Being asked…"}
 

@@ -114,7 +114,7 @@ class ComparePage(QWidget):
         self.contours = _tick("Contours", "Lines round the strongest part of each map")
         self.level = QSlider(Qt.Orientation.Horizontal)
         self.level.setRange(*_LEVELS)
-        self.level.setFixedWidth(80)
+        self.level.setFixedWidth(64)
         self.level.setAccessibleName("Level of the contours, per cent of each map's peak")
         self.level.setToolTip("Where the contours run: share of each map's peak")
         self.level.valueChanged.connect(lambda value: change("level", value / 100))

@@ -54,14 +54,15 @@ def contours(comparing: ComparingState, method: str, entries: list[Entry]) -> tu
 
 
 def map_words(entry: Entry, amap: AttributionMap, comparison: Comparison | None) -> Words:
-    """The explained class, whether the model predicted it, and the regions' shares of the evidence."""
+    """The regions' shares of the evidence; the explained class where the model did not predict it.
+
+    The predicted class needs no words here: it stands at the row's head, and a small cell has room for few.
+    """
     shares = region_shares(comparison, entry.name, amap.method)
-    said = [f"{name} {100 * value:.0f} %" for name, value in shares]
-    kind: str = amap.validity.badge
-    badge = amap.validity.short or kind
+    said = " · ".join(f"{name} {100 * value:.0f} %" for name, value in shares)
     if not amap.target_is_predicted:
-        kind, badge = "failed", "not predicted"
-    return Words(amap.target, " · ".join(said), badge, kind)
+        return Words(amap.target, said, "not predicted", "failed")
+    return Words("", said, amap.validity.short or amap.validity.badge, amap.validity.badge)
 
 
 def region_shares(comparison: Comparison | None, model: str, method: str) -> list[tuple[str, float]]:
