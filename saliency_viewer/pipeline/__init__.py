@@ -7,7 +7,14 @@ from saliency_viewer.pipeline.analysis import check_plan, run_plan
 from saliency_viewer.pipeline.batch import BatchOptions, BatchReport, CaseFailure, run_batch
 from saliency_viewer.pipeline.case import CaseFields, combined_regions, explain_case, measure_case
 from saliency_viewer.pipeline.cohort import Case, read_cohort
-from saliency_viewer.pipeline.comparison import compare_models, compare_results, free_name, named, same_question
+from saliency_viewer.pipeline.comparison import (
+    compare_models,
+    compare_results,
+    free_name,
+    named,
+    same_question,
+    with_regions,
+)
 from saliency_viewer.pipeline.comparison_files import export_comparison
 from saliency_viewer.pipeline.demo import write_demo
 from saliency_viewer.pipeline.description import DescribeModel, ModelDescription
@@ -87,5 +94,6 @@ __all__ = [
     "run_training",
     "same_question",
     "self_test",
+    "with_regions",
     "write_demo",
 ]

@@ -112,23 +112,38 @@ def compare_results(
     methods = tuple(
         dict.fromkeys(amap.method for one in contenders if one.result is not None for amap in one.result.maps)
     )
-    pairs = [*_between_models(contenders, methods), *_between_methods(contenders)]
-    statistics = tuple(row for one in contenders for row in _statistics(one, regions))
-    masses = _masses(contenders, statistics, regions)
+    pairs = _pairs(contenders, methods)
     rows: list[AgreementRow] = []
     ranks = Ranks()
     for number, (first, second) in enumerate(pairs):
         context.report(number / (len(pairs) + 1), "Comparing maps")
-        rows += _rows(first, second, masses, ranks)
+        rows += _numbers(first, second, ranks)
     context.report(len(pairs) / (len(pairs) + 1), "Comparing maps")
-    return Comparison(
+    compared = Comparison(
         contenders=tuple(contenders),
         methods=methods,
         rows=tuple(rows),
         between_models=_ranges({method: _maps_of(contenders, method) for method in methods}),
         between_methods=_ranges({one.name: list(one.result.maps) for one in contenders if one.result is not None}),
-        statistics=statistics,
     )
+    return with_regions(compared, regions)
+
+
+def with_regions(comparison: Comparison, regions: RegionSet | None) -> Comparison:
+    """The same comparison with other regions: what does not depend on them is not computed again."""
+    statistics = tuple(row for one in comparison.contenders for row in _statistics(one, regions))
+    masses = _masses(comparison.contenders, statistics, regions)
+    whole = [row for row in comparison.rows if not row.region]
+    rows: list[AgreementRow] = []
+    for first, second in _pairs(comparison.contenders, comparison.methods):
+        names = first[0].name, first[1].method, second[0].name, second[1].method
+        rows += [row for row in whole if (row.model_a, row.method_a, row.model_b, row.method_b) == names]
+        rows += _mass_rows(first, second, masses)
+    return replace(comparison, rows=tuple(rows), statistics=statistics)
+
+
+def _pairs(contenders: Sequence[Contender], methods: Sequence[str]) -> list[tuple[Entry, Entry]]:
+    return [*_between_models(contenders, methods), *_between_methods(contenders)]
 
 
 Entry = tuple[Contender, AttributionMap]
@@ -181,23 +196,36 @@ def relation(first: AnalysisResult, second: AnalysisResult) -> Relation:
 Masses = dict[tuple[str, str], dict[str, float | None]]
 
 
-def _rows(first: Entry, second: Entry, masses: Masses, ranks: Ranks) -> list[AgreementRow]:
-    (one, map_a), (other, map_b) = first, second
-    if one.result is None or other.result is None:
-        return []
-    shared = (one.name, map_a.method, other.name, map_b.method, relation(one.result, other.result))
+def _numbers(first: Entry, second: Entry, ranks: Ranks) -> list[AgreementRow]:
+    """What is said of two maps as a whole."""
+    (_, map_a), (_, map_b) = first, second
+    shared = _shared(first, second)
     target = "" if map_a.target == map_b.target else f"targets differ: {map_a.target}, {map_b.target}"
-    rows = [
+    return [
         AgreementRow(*shared, "", n.statistic, n.value, n.unit, n.chance, "; ".join(t for t in (n.note, target) if t))
         for n in agreement(map_a, map_b, ranks)
     ]
+
+
+def _mass_rows(first: Entry, second: Entry, masses: Masses) -> list[AgreementRow]:
+    """How far apart the shares of each region are."""
+    (one, map_a), (other, map_b) = first, second
+    shared = _shared(first, second)
     masses_b = masses[other.name, map_b.method]
+    rows = []
     for region, mass in masses[one.name, map_a.method].items():
         other_mass = masses_b[region]
         value = None if mass is None or other_mass is None else abs(mass - other_mass)
         note = "" if value is not None else "a map has no positive evidence"
         rows.append(AgreementRow(*shared, region, "mass_fraction_difference", value, note=note))
     return rows
+
+
+def _shared(first: Entry, second: Entry) -> tuple[str, str, str, str, Relation]:
+    (one, map_a), (other, map_b) = first, second
+    if one.result is None or other.result is None:
+        raise ValueError("a model without a result has no map")
+    return one.name, map_a.method, other.name, map_b.method, relation(one.result, other.result)
 
 
 def _masses(contenders: Sequence[Contender], rows: Sequence[StatisticRow], regions: RegionSet | None) -> Masses:

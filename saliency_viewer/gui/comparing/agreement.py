@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
@@ -14,6 +15,7 @@ from saliency_viewer.gui.facts import Compute, Loading
 from saliency_viewer.gui.files import FilePool, Task
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.runtime.context import RunContext
 
 _DELAY = 400  # ms; a quick row of strokes is measured once
 _NOTHING = UserError("There is no comparison to export.", "Add models and press Run first.")
@@ -61,9 +63,7 @@ class Agreement(QObject):
         self._comparing.set_comparison(None)
 
     def measure(self) -> None:
-        """Measure the answers that are there."""
-        from saliency_viewer.pipeline import compare_results
-
+        """Measure the answers that are there; of answers that were measured before, the regions' shares only."""
         self.stop()
         contenders = tuple(
             Contender(entry.name, entry.path, entry.result, entry.failure)
@@ -76,8 +76,13 @@ class Agreement(QObject):
         self._regions = regions = self._document.regions
         self._began = time.monotonic()
         self._tell(0.0, "")
+        known = self._comparing.comparison
+        if known is not None and _same(known.contenders, contenders):
+            measure = partial(_again, known, regions)
+        else:
+            measure = partial(_anew, contenders, regions)
         self._task = self._pool.run_long(
-            lambda context: compare_results(contenders, regions, context),
+            measure,
             self._measured,
             progressed=self._tell,
             failed=self._failed,
@@ -121,3 +126,21 @@ class Agreement(QObject):
             lambda _: self._document.told.emit("The comparison was exported."),
             lane="write",
         )
+
+
+def _same(known: tuple[Contender, ...], contenders: tuple[Contender, ...]) -> bool:
+    """Whether these very answers were measured, under these names."""
+    pairs = list(zip(known, contenders, strict=False))
+    return len(known) == len(contenders) and all(a.name == b.name and a.result is b.result for a, b in pairs)
+
+
+def _again(known: Comparison, regions: RegionSet | None, _context: RunContext) -> Comparison:
+    from saliency_viewer.pipeline import with_regions
+
+    return with_regions(known, regions)
+
+
+def _anew(contenders: tuple[Contender, ...], regions: RegionSet | None, context: RunContext) -> Comparison:
+    from saliency_viewer.pipeline import compare_results
+
+    return compare_results(contenders, regions, context)
