@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saliency_viewer.cli.console import ProgressBar, complain, say
 from saliency_viewer.cli.examination import record, say_examination, say_layers
@@ -12,6 +13,9 @@ from saliency_viewer.cli.options import add_trust_options, trusted
 from saliency_viewer.domain import ImageReference
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
+
+if TYPE_CHECKING:
+    from saliency_viewer.pipeline import Examination
 
 FAULTY = 2
 
@@ -69,9 +73,14 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             say("The package can be used.")
         return 0
-    count = sum(finding.level == "fault" for finding in found.findings)
-    complain(f"saliency-viewer: The package has {count} fault{'s' if count > 1 else ''}.")
+    complain(f"saliency-viewer: {said_faults(found)}")
     return FAULTY
+
+
+def said_faults(found: Examination) -> str:
+    """One sentence about what is wrong: the fault, or how many there are and the first."""
+    faults = [finding for finding in found.findings if finding.level == "fault"]
+    return faults[0].text if len(faults) == 1 else f"There are {len(faults)} faults. The first: {faults[0].text}"
 
 
 def write_map(picture: object, path: Path | None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from saliency_viewer.cli.asking import Asker
 from saliency_viewer.cli.console import ProgressBar, complain, say
 from saliency_viewer.cli.examination import say_examination, say_layers
-from saliency_viewer.cli.model_check import FAULTY, add_image_options, image_of, write_map
+from saliency_viewer.cli.model_check import FAULTY, add_image_options, image_of, said_faults, write_map
 from saliency_viewer.cli.new_options import add_card_options, own_file, read_arguments, with_options
 from saliency_viewer.cli.options import add_trust_options, trusted
 from saliency_viewer.domain import ModelCard
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         say_layers(found.layers)
     write_map(found.picture(), options.check_map)
     if not found.good and not asker.yes("Write the package all the same?"):
-        complain("saliency-viewer: The package was not written, since it could not be used.")
+        complain(f"saliency-viewer: The package was not written. {said_faults(found)}")
         return FAULTY
     write_new(options.out, files)
     say("The package is written.")
@@ -148,7 +148,7 @@ def _ask_classes(card: ModelCard, outputs: int, asker: Asker) -> ModelCard:
     def read(text: str) -> tuple[str, ...]:
         names = _listed(text)
         if outputs and len(names) != count:
-            raise UserError(f"There are {count} classes, but {len(names)} names.", "Part the names by commas.")
+            raise UserError(f"Names are needed for {count} classes, not for {len(names)}.", "Part them by commas.")
         return names
 
     question = f"Names of the {count} classes, in the network's order, parted by commas"
@@ -164,7 +164,7 @@ def _ask_input(card: ModelCard, options: argparse.Namespace, asker: Asker) -> Mo
         in_space = spec.layout == "3d"
         question = f"Size of the network's input ({'slices, ' if in_space else ''}rows, columns)"
         usual = _VOLUME_SIZE if in_space else _PLANE_SIZE
-        spec = replace(spec, size=asker.ask("--size", question, usual, _sizes(3 if in_space else 2), guess=True))
+        spec = replace(spec, size=asker.ask("--size", question, usual, _sizes(3 if in_space else 2), guess=in_space))
     if not options.intensity and not options.transforms:
         names = ", ".join(name for name, _, _ in INTENSITIES)
         question, usual = f"Intensity steps of its training ({names})", intensity_name(spec.intensity, spec.channels)

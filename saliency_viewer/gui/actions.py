@@ -33,6 +33,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("save-as", "Save as", "Ctrl+Shift+S", "Save the session under another name", "File", "save_as"),
     Action("export", "Export", "Ctrl+E", "Write pictures, maps and statistics, de-identified", "File", "export_dialog"),
     Action("batch", "Batch", "Ctrl+B", "Explain every image of a folder or table", "File", "batch_dialog"),
+    Action("new-model", "New model package", "Ctrl+M", "Make a model package of weights", "File", "new_model_dialog"),
     Action("quit", "Quit", "Ctrl+Q", "Close the window", "File", "close"),
     Action("pan", "Pan", "P", "Drag to move the picture", "View", "set_tool", ("pan",), True),
     Action("window", "Window", "W", "Drag to set brightness and contrast", "View", "set_tool", ("window",), True),

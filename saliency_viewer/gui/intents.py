@@ -19,6 +19,7 @@ class Intents(QObject):
     show_case = Signal(int)  # position in the list of cases
     choose_model_dialog = Signal(str)  # "folder" or "file"
     choose_model = Signal(str)  # path of a package
+    new_model_dialog = Signal()
     allow_code = Signal(str, bool)  # SHA-256 of a package's Python file; for good
     refuse_code = Signal()
     layer_dialog = Signal(str)  # the layer chosen so far

@@ -89,7 +89,7 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {{
   background: {PANEL}; border: 1px solid {LINE}; border-radius: 6px; padding: 3px 6px;
   selection-background-color: {ACCENT_FILL}; }}
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {ACCENT}; }}
-QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ width: 0; border: none; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
 QComboBox QAbstractItemView {{
   background: {RAISED}; border: 1px solid {LINE}; selection-background-color: {ACCENT_DARK}; }}
 QMenu {{ background: {RAISED}; border: 1px solid {LINE}; padding: 4px; }}

@@ -19,6 +19,7 @@ from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.grids import Grids
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import LayoutMemory, RecentFiles
+from saliency_viewer.gui.new_model.making import Making
 from saliency_viewer.gui.opening import Opening
 from saliency_viewer.gui.panels.bars import BottomBar, TopBar
 from saliency_viewer.gui.panels.evidence import EvidencePanel
@@ -68,6 +69,7 @@ class MainWindow(QMainWindow):
         self.saving = Saving(self.state, self.intents, self.pool, self)
         self.autosaving = Autosaving(self.state, self.pool, autosave or Autosave(), self)
         self.desk = Desk(self.state, self.intents, self.saving, self)
+        self.making = Making(self.state, self.intents, self.worker, self)
         self.actions_by_id = make_actions(self, self.intents)
         self._whole = self._assemble()
         self.setCentralWidget(self._whole)

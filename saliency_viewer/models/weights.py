@@ -6,7 +6,7 @@ import io
 import pickle
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from saliency_viewer.errors import UserError
@@ -153,9 +153,15 @@ def without_prefixes(state: Mapping[str, Item], expected: Collection[str]) -> di
 
 def _prefixes_of(state: Mapping[str, object]) -> tuple[str, ...]:
     """The usual prefixes, and any other one that most keys have (``densenet121.`` of a class with a network inside)."""
-    starts = Counter(key.partition(".")[0] + "." for key in state if "." in key)
+    starts = Counter(start for key in state for start in _starts(key))
     often = (start for start, count in starts.items() if 2 * count > len(state))
     return tuple(dict.fromkeys((*_PREFIXES, *often)))
+
+
+def _starts(key: str) -> Iterator[str]:
+    """``a.``, ``a.b.`` and so on: the modules around a weight."""
+    parts = key.split(".")
+    return (".".join(parts[:depth]) + "." for depth in range(1, min(len(parts), _DEEPEST)))
 
 
 def _present_name(key: str) -> str:

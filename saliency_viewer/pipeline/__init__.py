@@ -25,7 +25,7 @@ from saliency_viewer.pipeline.messages import (
     Stopped,
 )
 from saliency_viewer.pipeline.model import Model, load_model
-from saliency_viewer.pipeline.new_model import InspectCheckpoint, NewPackage, SavePackage, TryPackage
+from saliency_viewer.pipeline.new_model import InspectCheckpoint, NewPackage, SavePackage, Trial, TryPackage
 from saliency_viewer.pipeline.process import ComputeProcess
 from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
@@ -58,6 +58,7 @@ __all__ = [
     "Services",
     "Started",
     "Stopped",
+    "Trial",
     "TryPackage",
     "check_plan",
     "examine",

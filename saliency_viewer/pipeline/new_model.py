@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from saliency_viewer.domain import ImageReference, ModelCard
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency_viewer.domain import ImageReference, ModelCard, Prediction
 from saliency_viewer.pipeline.examining import Examination, examine
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.runtime.context import RunContext
 
 if TYPE_CHECKING:
+    from saliency_viewer.models import LayerNode
+    from saliency_viewer.models.checking import Finding
     from saliency_viewer.models.recognition import Inspection
 
 _READ = 0.2
@@ -54,6 +59,23 @@ class NewPackage:
         return package_of(read_checkpoint(self.checkpoint), self.card, self.code, services.trust_code)
 
 
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """An examination as a dialog shows it: ``picture`` is (row, column, 3) uint8, ``words`` say of what map."""
+
+    facts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    layers: LayerNode | None = None
+    prediction: Prediction | None = None
+    picture: NDArray[np.uint8] | None = None
+    words: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether the model can be used."""
+        return not any(finding.level == "fault" for finding in self.findings)
+
+
 @dataclass(frozen=True)
 class TryPackage:
     """Check a package that is not written yet, on an image if there is one."""
@@ -66,7 +88,7 @@ class TryPackage:
         """What must not be told of it."""
         return (self.new.checkpoint, *([self.image.path] if self.image is not None else []))
 
-    def run(self, services: Services, context: RunContext) -> Examination:
+    def run(self, services: Services, context: RunContext) -> Trial:
         """Raises :class:`UserError` when checkpoint and card do not go together, or the image cannot be read."""
         from saliency_viewer.models.files import MemoryFiles
 
@@ -74,7 +96,23 @@ class TryPackage:
         files = self.new.files(services)
         context.report(_READ, "Reading the image")
         volume = None if self.image is None else services.image(self.image, context.part(_READ, 2 * _READ)).volume
-        return examine(MemoryFiles(files), services.trust_code, volume, context=context.part(2 * _READ, 1.0))
+        found = examine(MemoryFiles(files), services.trust_code, volume, context=context.part(2 * _READ, 1.0))
+        return _trial(found)
+
+
+def _trial(found: Examination) -> Trial:
+    from saliency_viewer.attribution import method
+    from saliency_viewer.render import pair_figure
+
+    picture, words = None, ""
+    if found.volume is not None:
+        picture = pair_figure(found.volume, found.amap, found.slice_index)
+    if found.volume is not None and found.amap is not None:
+        several = found.volume.geometry.shape[0] > 1
+        place = f", slice {found.slice_index} (counted from 0)" if several else ""
+        layer = f" at {found.amap.provenance.layer}" if found.amap.provenance.layer else ""
+        words = f"{method(found.amap.method).label} for {found.amap.target}{layer}{place}"
+    return Trial(found.facts, found.findings, found.layers, found.prediction, picture, words)
 
 
 @dataclass(frozen=True)

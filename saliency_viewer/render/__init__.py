@@ -3,6 +3,7 @@
 from saliency_viewer.render.colours import COLOUR_MAPS, ONE_SIDED, RANKS, TWO_SIDED, colour_table
 from saliency_viewer.render.outlines import outlines
 from saliency_viewer.render.overlay import map_colours, map_levels, overlay, overlay_rgba
+from saliency_viewer.render.pair_figure import pair_figure
 from saliency_viewer.render.picture import SlicePicture
 from saliency_viewer.render.pixels import grey_slice, slice_pixels
 from saliency_viewer.render.presets import file_presets, usual_presets, window_name
@@ -27,6 +28,7 @@ __all__ = [
     "outlines",
     "overlay",
     "overlay_rgba",
+    "pair_figure",
     "slice_figure",
     "slice_pixels",
     "statistics_figure",

@@ -37,7 +37,8 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["--demo", "knee"], "--demo"),
         (["/nowhere/at/all.nii"], "nothing at the given path"),
         (["compare", "x"], "no command 'compare'"),
-        (["model", "new", "x"], "check"),
+        (["model", "new", "x"], "--out"),
+        (["model", "mend", "x"], "invalid choice: 'mend'"),
     ],
 )
 def test_bad_usage_is_one_sentence_and_status_2(

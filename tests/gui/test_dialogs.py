@@ -46,11 +46,11 @@ def test_a_layer_is_chosen_from_the_tree(opened, process) -> None:
     dialog = _only(opened, LayerDialog)
     assert dialog.tree.currentItem().text(1) == "ReLU"
     dialog.filter.setText("conv")
-    shown = [item.text(0) for item in dialog._items() if not item.isHidden()]
+    shown = [item.text(0) for item in dialog.tree.items() if not item.isHidden()]
     assert sorted(shown) == ["0", "features"]
-    head = next(item for item in dialog._items() if item.text(0) == "head")
+    head = next(item for item in dialog.tree.items() if item.text(0) == "head")
     assert not head.flags() & Qt.ItemFlag.ItemIsSelectable
-    dialog.tree.setCurrentItem(next(item for item in dialog._items() if item.text(1) == "Conv2d"))
+    dialog.tree.setCurrentItem(next(item for item in dialog.tree.items() if item.text(1) == "Conv2d"))
     dialog.use.click()
     opened.methods.explain()
     assert process.jobs[0].plan.layer == "features.0"

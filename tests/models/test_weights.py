@@ -34,6 +34,7 @@ WRAPPED = {
     "nested": lambda s: {"model_state_dict": prefixed(s, "module.model.")},
     "net in net": lambda s: {"model": prefixed(s, "net.module."), "optimizer": {"lr": 0.1}},
     "compiled": lambda s: prefixed(s, "_orig_mod."),
+    "a class of one's own": lambda s: {**prefixed(s, "my_net.inner."), "projection.weight": torch.ones(2)},
 }
 
 
@@ -105,8 +106,44 @@ def test_missing_and_left_over_weights_are_named():
     assert "1 is left over (extra.weight)" in caught.value.message
 
 
-def test_a_head_of_another_size_is_said_with_both_sizes():
+def test_another_number_of_classes_is_said_in_those_words():
     state = network().state_dict()
     state["3.weight"], state["3.bias"] = torch.ones(3, 144), torch.ones(3)
-    with pytest.raises(UserError, match=r"'3\.bias' is 3 in the file and 2 in the network"):
+    with pytest.raises(UserError, match=r"for 3 classes, but the network is made for 2 .*'3\.bias' is 3 in") as caught:
+        load_state(network(), state)
+    assert "name 3 in output.classes" in caught.value.hint
+
+
+def test_weights_of_another_shape_name_the_first():
+    state = network().state_dict()
+    state["0.weight"], state["1.weight"] = torch.ones(4, 3, 3, 3), torch.ones(5)
+    with pytest.raises(UserError, match=r"'0\.weight' is 4 x 3 x 3 x 3 in the file and 4 x 1 x 3 x 3") as caught:
+        load_state(network(), state)
+    assert "and 1 more differ" in caught.value.message
+
+
+@pytest.mark.parametrize("wrap", [WRAPPED["lightning"], WRAPPED["plain"]])
+def test_weights_of_another_architecture_name_the_one_they_belong_to(wrap):
+    import torchvision
+
+    theirs = torchvision.models.resnet18(num_classes=2)
+    theirs.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    with pytest.raises(UserError, match="are missing") as caught:
+        load_state(torchvision.models.squeezenet1_1(), read_state(saved(wrap(theirs.state_dict()))))
+    assert caught.value.hint == (
+        'These look like torchvision:resnet18 weights with 2 classes: write architecture = "torchvision:resnet18" and '
+        "arguments = { num_classes = 2, in_channels = 1 }."
+    )
+
+
+def test_weights_of_no_known_network_point_at_the_guessing_command():
+    with pytest.raises(UserError) as caught:
+        load_state(network(), {"a.weight": torch.ones(3)})
+    assert "model new" in caught.value.hint
+
+
+def test_weights_that_are_no_numbers_are_refused_before_anything_is_computed():
+    state = network().state_dict()
+    state["0.weight"][1, 0, 2, 2] = float("nan")
+    with pytest.raises(UserError, match=r"not numbers \(NaN\).*'0\.weight'"):
         load_state(network(), state)

@@ -49,6 +49,7 @@ class ModelPanel(QWidget):
         choose.setToolTip("Choose a model package: a folder with model.toml, or a zip")
         ask, take = intents.choose_model_dialog.emit, intents.choose_model.emit
         ways = [("Folder with model.toml…", lambda: ask("folder")), ("Zip…", lambda: ask("file"))]
+        ways.append(("New model package…", lambda: intents.new_model_dialog.emit()))
         choose.setMenu(opening_menu(choose, intents, ways, lambda: recent.list.models, lambda path: take(path)))
         inside.addLayout(row(self._name, self._version, None, choose))
         self._classes = QVBoxLayout()

@@ -7,6 +7,7 @@ from typing import Literal
 
 from saliency_viewer.errors import UserError
 
+_LEVELS = ("fault", "warning", "note")
 Level = Literal["fault", "warning", "note"]
 
 
@@ -42,6 +43,11 @@ class Findings:
     def fault(self, error: UserError) -> None:
         """Note an error as a fault."""
         self.add("fault", error.message, error.hint)
+
+    @property
+    def sorted(self) -> tuple[Finding, ...]:
+        """All of them, the gravest first."""
+        return tuple(sorted(self.found, key=lambda finding: _LEVELS.index(finding.level)))
 
     @property
     def faulty(self) -> bool:

@@ -63,14 +63,14 @@ def check_files(
         context.report(0.1, "Loading the network")
         classifier = _loaded(files, card, trust_code, device, findings)
     if classifier is None:
-        return Report((), tuple(findings.found))
+        return Report((), findings.sorted)
     context.report(0.5, "Asking the network")
     runs = _check_answer(classifier, findings)
     prepared = prepared_image(classifier, volume, findings) if volume is not None and runs else None
     if runs:
         check_behaviour(classifier, findings, prepared, context.part(0.5, 1.0))
     facts = tuple(describe(classifier)) if runs else ()
-    return Report(facts, tuple(findings.found), classifier if runs else None)
+    return Report(facts, findings.sorted, classifier if runs else None)
 
 
 def _card(files: PackageFiles, findings: Findings) -> ModelCard | None:

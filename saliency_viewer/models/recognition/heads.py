@@ -11,6 +11,8 @@ from saliency_viewer.models.recognition.shapes import Shape, Shapes, under
 _AFTER_LAYER = ("relu", "dropout")  # what people put, in this order, between two layers with weights
 _MOST_GAPS = 4
 
+_UNSEEN = (*_AFTER_LAYER, "identity")
+
 ASSUMED = "What has no weights cannot be seen in the file: ReLU and dropout are assumed between the layers of the head."
 UNCLEAR = (
     "The layers that were put in the place of its head are not clear from the file: describe them with the argument "
@@ -32,6 +34,15 @@ def head_arguments(shapes: Shapes, plan: Blueprint) -> tuple[dict[str, Any], int
             outputs = _outputs(layers)
             return {"head": {path: layers}}, outputs
     return None
+
+
+def is_assumed(arguments: Mapping[str, Any]) -> bool:
+    """Whether layers without weights were put into the head."""
+    for layers in arguments.get("head", {}).values():
+        words = layers.values() if isinstance(layers, Mapping) else layers
+        if not isinstance(layers, str) and any(word in _UNSEEN for word in words):
+            return True
+    return False
 
 
 def _plain_outputs(shapes: Shapes, plan: Blueprint) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from saliency_viewer.models.architectures.of_torchvision import AUXILIARY
 from saliency_viewer.models.recognition.blueprints import Blueprint, blueprint
 from saliency_viewer.models.recognition.candidate import Candidate, fitted
-from saliency_viewer.models.recognition.heads import ASSUMED, UNCLEAR, head_arguments
+from saliency_viewer.models.recognition.heads import ASSUMED, UNCLEAR, head_arguments, is_assumed
 from saliency_viewer.models.recognition.shapes import Shapes, compare, templates
 from saliency_viewer.models.weights import without_prefixes
 
@@ -90,7 +90,7 @@ def _candidate(name: str, shapes: Shapes) -> Candidate | None:
     head = head_arguments(file, plan)
     if head is None:
         notes.append(UNCLEAR)
-    elif not isinstance(next(iter(head[0].get("head", {"": ""}).values())), str):
+    elif is_assumed(head[0]):
         notes.append(ASSUMED)
     arguments, outputs = head or ({}, 0)
     stem = file.get(plan.stem, ())
