@@ -23,11 +23,17 @@ def parse_input(table: CheckedTable) -> InputSpec:
         table.refuse("channels", "an odd number of neighbouring slices")
     if layout != "2.5d" and channels not in (1, 3):
         table.refuse("channels", "1 (grey) or 3 (colour, or grey three times)")
+    size = _size(table, layout)
+    fit = cast(Fit, table.choice("fit", _FITS, "none" if table.has("spatial") else "letterbox"))
+    if not size and fit != "none" and not table.has("resize"):
+        example = "[64, 64, 64]" if layout == "3d" else "[224, 224]"
+        hint = f'Add a line like size = {example}, or fit = "none".'
+        raise CardError("model.toml: input.size is missing.", hint, "", "input", "size")
     spec = InputSpec(
         layout=layout,
         channels=channels,
-        size=_size(table, layout),
-        fit=cast(Fit, table.choice("fit", _FITS, "none" if table.has("spatial") else "letterbox")),
+        size=size,
+        fit=fit,
         resize=_resize(table, layout),
         interpolation=cast(Any, table.choice("interpolation", INTERPOLATIONS, "linear")),
         antialias=table.flag("antialias", True),
@@ -58,10 +64,6 @@ def _check_together(table: CheckedTable, spec: InputSpec) -> None:
                 table.refuse(key, f"either {key} or the list spatial, which stands instead of it")
     elif spec.resize is not None and spec.fit != "crop":
         table.refuse("resize", 'it only together with fit = "crop"')
-    elif not spec.size and spec.fit != "none" and spec.resize is None:
-        example = "[64, 64, 64]" if spec.layout == "3d" else "[224, 224]"
-        hint = f'Add a line like size = {example}, or fit = "none".'
-        raise CardError("model.toml: input.size is missing.", hint, "", "input", "size")
     if spec.colour == "colour" and (spec.channels != 3 or spec.layout == "2.5d"):
         table.refuse("colour", 'it only together with channels = 3 and layout "2d" or "3d"')
     if spec.layout != "3d":

@@ -168,13 +168,10 @@ def describe(classifier: Classifier) -> list[str]:
     weights = sum(parameter.numel() for parameter in classifier.network.parameters())
     size = " x ".join(map(str, card.input.size)) or "any size"
     fit = f"{len(card.input.spatial)} spatial steps" if card.input.spatial else f"fit {card.input.fit}"
+    folds = ", ".join(fold.name for fold in card.folds)
     lines = [
         f"{card.name} {card.version}: {card.architecture}, {weights:,} weights.",
-        *(
-            [f"An ensemble of {len(card.folds)} folds: {', '.join(fold.name for fold in card.folds)}."]
-            if card.folds
-            else []
-        ),
+        *([f"An ensemble of {len(card.folds)} folds: {folds}."] if folds else []),
         f"Input: {card.input.layout}, channels {card.input.channels}, {size}, {fit}.",
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",

@@ -23,6 +23,9 @@ from saliency_viewer.models import (
     write_package,
 )
 from saliency_viewer.models.builtin import SmallCNN
+from saliency_viewer.models.checking import check_files
+from saliency_viewer.models.checking.card_faults import card_faults
+from saliency_viewer.models.files import open_files
 
 CARD = """
 [model]
@@ -215,3 +218,30 @@ def test_a_list_in_capitals_and_with_a_byte_order_mark_is_read(tmp_path):
     with pytest.raises(UserError, match=r"held_out\.csv"):
         load_package(folder)
     assert case_table([DIGEST, DIGEST]).splitlines() == ["case", DIGEST]
+
+
+def test_a_check_finds_what_is_wrong_with_any_fold(tmp_path):
+    folder, _ = package(tmp_path / "p", held_out={DIGEST: "f0"})
+    assert check_files(open_files(folder)).good
+    (folder / "fold2.safetensors").unlink()
+    (folder / "held_out.csv").write_text("case,fold\nDoe^Jane,f0\n")
+    found = [finding.message for finding in check_files(open_files(folder)).findings if finding.level == "fault"]
+    assert len(found) == 1
+    assert "fold2.safetensors" in found[0]
+    package(folder, held_out={DIGEST: "f0"})
+    (folder / "held_out.csv").write_text("case,fold\nDoe^Jane,f0\n")
+    found = [finding.message for finding in check_files(open_files(folder)).findings if finding.level == "fault"]
+    assert ["Line 2" in message for message in found] == [True]
+
+
+def test_every_wrong_step_of_every_list_is_found():
+    text = CARD.replace("OUTPUTS", "2").replace("ACTIVATION", "").replace(
+        "size = [12, 12]",
+        'spatial = [{ step = "resise" }, { step = "pad", size = 3 }]\n'
+        'intensity_after = [{ step = "clahe" }, { step = "zscore" }, { step = "gamma" }]',
+    )  # fmt: skip
+    _, found = card_faults(text)
+    said = " | ".join(error.message for error in found)
+    for wrong in ("resise", "spatial step 2.size", "intensity_after step 2", "intensity_after step 3.gamma"):
+        assert wrong in said
+    assert len(found) == 4

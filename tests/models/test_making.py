@@ -13,7 +13,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models import load_package
 from saliency_viewer.models.builtin import SmallCNN
 from saliency_viewer.models.files import MemoryFiles
-from saliency_viewer.models.intensity import fit_steps, parse_steps
+from saliency_viewer.models.intensity import Toned, fit_steps, parse_steps
 from saliency_viewer.models.making import (
     INTENSITIES,
     draft_card,
@@ -49,9 +49,14 @@ def test_named_steps_are_valid_and_keep_their_name(name, channels):
 
 def test_named_steps_do_what_they_say():
     values = np.array([-500.0, 40.0, 240.0, 900.0], dtype=np.float32).reshape(1, 1, 2, 2)
-    window = fit_steps(intensity_steps("window:40,400", 1), 1, values, (-1000, 3000)).apply(values)
+
+    def after(name: str, channels: int) -> np.ndarray:
+        chain = fit_steps(intensity_steps(name, channels), channels, values, (-500, 900))
+        return chain.apply(Toned.of(values, (-500, 900))).values
+
+    window = after("window:40,400", 1)
     np.testing.assert_allclose(window.reshape(-1), [0, 0.5, 1, 1], atol=1e-6)
-    scaled = fit_steps(intensity_steps("imagenet", 3), 3, values, (-500, 900)).apply(values)
+    scaled = after("imagenet", 3)
     np.testing.assert_allclose(scaled[:, 0, 1, 1], [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
 
 
