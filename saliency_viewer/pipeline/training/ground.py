@@ -96,7 +96,7 @@ def lay_ground(plan: TrainingPlan, context: RunContext) -> Ground:
     """
     network = network_named(plan.architecture)
     settings = checked_settings(plan.settings)
-    refuse_other_folder(Path(plan.out))
+    _require_place(Path(plan.out))
     data = load_data(plan, context.part(0.0, _READ))
     parts = split(data, settings)
     context.report(_READ, "Making the network")
@@ -105,6 +105,13 @@ def lay_ground(plan: TrainingPlan, context: RunContext) -> Ground:
     start_from(network, module, settings.pretrained)
     said = _looked_over(network, card, module)
     return Ground(plan, data, parts, network, card, module, (*data.warnings, *said))
+
+
+def _require_place(out: Path) -> None:
+    """Say now, not after hours, that the package cannot stand there."""
+    refuse_other_folder(out)
+    if out.exists() and not out.is_dir():
+        raise UserError("A file stands where the package's folder should be.", "Choose another folder.")
 
 
 def checked_settings(settings: TrainingSettings) -> TrainingSettings:
