@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def require_package_place(folder: str | Path) -> None:
     """Raise :class:`UserError` unless :func:`write_package` may write there: nothing, an empty folder or a package."""
     target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise UserError("A file stands where the package's folder should be.", "Choose another folder.")
     try:
         taken = target.is_dir() and any(target.iterdir()) and not (target / CARD_NAME).is_file()
     except OSError as error:

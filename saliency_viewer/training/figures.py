@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 _SIDE = (6.2, 5.6)
+_MOST_NAMED = 10  # classes in a legend; the page's table has them all
 _MOST_POINTS = 4000  # a curve has no more corners than pixels can show
 
 
@@ -37,7 +38,8 @@ def roc_figure(verdict: Verdict, threshold: float | None) -> Pixels:
                 point = (1 - verdict.specificity(k), verdict.sensitivity(k))
                 axes.plot(*point, "o", color=INK, markersize=7, clip_on=False, label=f"threshold {threshold:.3f}")
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 - specificity", ylabel="sensitivity")
-        axes.legend(frameon=False, fontsize=9, loc="lower right")
+        if len(verdict.scored) <= _MOST_NAMED:
+            axes.legend(frameon=False, fontsize=9, loc="lower right")
 
     return _figure("ROC", draw)
 
@@ -54,7 +56,8 @@ def calibration_figure(verdict: Verdict) -> Pixels:
             sizes = 20 + 180 * found.cases / found.cases.max()
             axes.scatter(found.predicted, found.observed, s=sizes, color=colour, alpha=0.6, linewidths=0)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted probability", ylabel="observed share")
-        axes.legend(frameon=False, fontsize=9, loc="upper left")
+        if len(verdict.scored) <= _MOST_NAMED:
+            axes.legend(frameon=False, fontsize=9, loc="upper left")
 
     return _figure(f"Calibration: error {verdict.calibration_error:.3f}, Brier score {verdict.brier:.3f}", draw)
 

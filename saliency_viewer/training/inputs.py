@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import saliency_viewer
 from saliency_viewer.domain import ImageReference, InputSpec, TrainingCase, Volume
-from saliency_viewer.errors import UserError
+from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.files import atomic_path, make_folder
 from saliency_viewer.training.reading import read_image
@@ -115,6 +115,10 @@ class _Maker:
             return name, kept or self._prepare(case.image, self._folder / name), None
         except UserError as error:
             return "", "", error
+        except Cancelled:
+            raise
+        except Exception as error:  # one odd image must not cost the user the others, whatever a library says of it
+            return "", "", _unexpected(error)
 
     def _key(self, image: ImageReference) -> str:
         parts = [self._recipe, image.path, image.series or "", image.grid, *_stamp(Path(image.path))]
@@ -152,6 +156,14 @@ def prepared_array(spec: InputSpec, volume: Volume) -> NDArray[np.float32]:
     values: NDArray[np.float32] = Preparation(spec, volume).of(() if spec.layout == "3d" else (0,)).inputs[0].numpy()
     same = all(np.array_equal(values[0], other) for other in values[1:])
     return np.ascontiguousarray(values[:1] if same else values)
+
+
+def _unexpected(error: Exception) -> UserError:
+    return UserError(
+        f"The image cannot be prepared ({type(error).__name__}).",
+        "Take it out of the data set, and please report this.",
+        type(error).__name__,
+    )
 
 
 def _channels(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -126,7 +126,8 @@ class _Run:
         self._network.load_state_dict(state.network)
         restore_moments(self._stepper.optimiser, state.moments)
         self._stepper.parts = state.parts
-        self._stepper.scaler.load_state_dict(dict(state.scaler))
+        if state.scaler:
+            self._stepper.scaler.load_state_dict(dict(state.scaler))
         return state
 
     def epoch(self, epoch: int, state: Checkpoint, context: RunContext) -> EpochFigures:

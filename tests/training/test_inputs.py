@@ -100,6 +100,21 @@ def test_images_that_cannot_be_used_are_listed_and_the_others_stay_in_their_plac
     assert torch.equal(inputs.load((3,))[0], of_the_package(cases[3], GREY))
 
 
+def test_an_image_that_a_library_stumbles_over_is_one_of_them(tmp_path, cases, monkeypatch):
+    plain = module.read_image
+
+    def odd(image):
+        if image.path.endswith("2.png"):
+            raise ZeroDivisionError(image.path)
+        return plain(image)
+
+    monkeypatch.setattr(module, "read_image", odd)
+    failures = prepare(cases, tmp_path).failures
+    assert list(failures) == [2]
+    assert "ZeroDivisionError" in failures[2].message
+    assert "2.png" not in f"{failures[2]} {failures[2].detail}"
+
+
 def test_a_volume_is_no_picture_and_a_picture_no_volume(tmp_path, cases):
     spec = InputSpec("3d", 1, (8, 8, 8))
     assert "single picture" in prepare(cases[:1], tmp_path, spec).failures[0].message

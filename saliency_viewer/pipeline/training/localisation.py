@@ -38,7 +38,7 @@ _COLUMNS = ("subject", "image", "series", "patient", "label", "regions")
 class Localisation:
     """Figures over the held-out cases whose finding is known: of each statistic the mean and what chance would give.
 
-    ``failed`` cases gave no map.
+    ``failed`` cases gave no region or no map.
     """
 
     finding: str
@@ -71,17 +71,21 @@ def localise(
     names = _subjects([digests[case] for case in held])
     services = Services()
     regions: dict[int, RegionSet] = {}
-    rows = []
+    rows, lost = [], 0
     for number, (index, name) in enumerate(zip(held, names, strict=True)):
         context.report(0.5 * number / len(held), "Writing regions")
         case = ground.data.cases[index]
-        found = _finding(case, ground.data.finding, services)
+        try:
+            found = _finding(case, ground.data.finding, services)
+        except UserError:  # its mask was good when the data set was looked at; the training is not lost for it
+            found = None
+            lost += 1
         if found is not None:
             regions[index] = found
             write_regions(found, folder / _REGIONS / f"{name}.nii.gz")
         rows.append(_cohort_row(ground, case, name, found is not None))
     write_table(_COLUMNS, rows, folder / COHORT)
-    if not regions:
+    if not regions and not lost:
         return None
     chosen = _drawn(list(regions), ground.plan.settings.seed)
     subjects = dict(zip(held, names, strict=True))
@@ -89,7 +93,7 @@ def localise(
         ground, {k: regions[k] for k in chosen}, subjects, device, services, context.part(0.5, 1.0)
     )
     write_statistics(measured, folder / ROWS)
-    return Localisation(ground.data.finding, len(regions), len(chosen) - failed, failed, _means(measured))
+    return Localisation(ground.data.finding, len(regions), len(chosen) - failed, failed + lost, _means(measured))
 
 
 def _finding(case: TrainingCase, name: str, services: Services) -> RegionSet | None:

@@ -12,8 +12,10 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 
 import saliency_viewer as sv
 from saliency_viewer.domain import AnalysisPlan, ImageReference, MethodRequest, TrainingPlan, TrainingSettings
+from saliency_viewer.models import read_card, read_case_lists
 from saliency_viewer.phantoms.trees import TreeCase, make_rsna, make_siim
 from saliency_viewer.pipeline import BatchOptions, Services, image_hash, read_cohort, run_batch, run_training
+from saliency_viewer.pipeline.folds import choose_fold
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +113,10 @@ def test_images_of_one_patient_are_on_one_side_and_training_images_are_named_by_
     held = {row["image"] for row in trained.cohort}
     assert {path for path, digest in digests.items() if digest not in seen} == held
     assert len(seen) + len(held) == 160
+    card, _ = read_card(trained.package)
+    lists = read_case_lists(trained.package, card)
+    for path, digest in digests.items():
+        assert choose_fold(card, lists, "", (), digest).is_training_case is (path not in held)
 
 
 def test_nothing_but_the_cohort_leads_back_to_a_patient(trained):

@@ -76,6 +76,13 @@ def test_a_folder_with_other_files_is_refused_before_anything_is_read(pictures, 
     assert (Path(plan.out) / "diary.txt").read_text() == "mine"
 
 
+def test_a_file_in_the_packages_place_is_refused_before_anything_is_read(pictures, plan_for):
+    plan = plan_for(pictures())
+    Path(plan.out).write_text("mine")
+    with pytest.raises(UserError, match="A file stands where"):
+        run_training(plan, RunContext(lambda *_: pytest.fail("something was read")))
+
+
 def test_an_older_package_is_replaced_with_its_report(pictures, plan_for):
     plan = plan_for(pictures(), epochs=1)
     run_training(plan)
