@@ -19,6 +19,7 @@ _LAZY = {
     "METHODS": "saliency_viewer.attribution",
     "open_study": "saliency_viewer.readers",
     "load_regions": "saliency_viewer.readers",
+    "keras_network": "saliency_viewer.models.from_keras",
     "load_model": "saliency_viewer.pipeline",
     "region_statistics": "saliency_viewer.measure",
 }
@@ -28,6 +29,7 @@ __all__ = [
     "Cancelled",
     "UserError",
     "explain",
+    "keras_network",
     "load_model",
     "load_regions",
     "open_study",

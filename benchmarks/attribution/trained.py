@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks.attribution.timing import say
 from saliency_viewer.models import load_package
 from saliency_viewer.runtime.resources import resource_path
-from saliency_viewer.training.recipes import RECIPES
+from saliency_viewer.training.demo.recipes import RECIPES
 
 _FIRST_SEED = 5_000  # of images that no training has seen
 _LEARNT = 0.85  # share of right answers from which a network counts as trained
@@ -136,8 +136,8 @@ def _accuracy(network: nn.Module) -> float:
 
 
 def _train(network: nn.Module) -> None:
-    from saliency_viewer.training.data import jitter, make_samples
-    from saliency_viewer.training.loop import Samples, TrainingPlan, train
+    from saliency_viewer.training.demo.data import jitter, make_samples
+    from saliency_viewer.training.demo.loop import PairPlan, Samples, train
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recipe = replace(RECIPES["chest"], pairs=400)
@@ -145,9 +145,7 @@ def _train(network: nn.Module) -> None:
     torch.manual_seed(0)
     made = make_samples(recipe, 1_000_000)
     samples = Samples(made.inputs.expand(-1, 3, -1, -1).contiguous(), made.labels)
-    train(
-        network, samples, TrainingPlan(epochs=20, batch_size=16, learning_rate=1e-3), lambda x, r: jitter(recipe, x, r)
-    )
+    train(network, samples, PairPlan(epochs=20, batch_size=16, learning_rate=1e-3), lambda x, r: jitter(recipe, x, r))
 
 
 TRAINED: dict[str, Callable[[Path | None, bool, int], Trained]] = {

@@ -50,6 +50,11 @@ class Inventory:
         """Whether a part of the network is TorchScript, whose operators nobody sees."""
         return any(isinstance(module, torch.jit.ScriptModule) for module in self.names)
 
+    @property
+    def hidden(self) -> str:
+        """Why rules and layers have no meaning in the network, as it says itself (``operators_hidden``); else empty."""
+        return str(getattr(self.network, "operators_hidden", ""))
+
 
 @contextmanager
 def borrowed(inventory: Inventory) -> Iterator[None]:

@@ -184,14 +184,24 @@ class Passes:
 
     def refuse_scripts(self) -> None:
         """Raise :class:`NotDefinedHere` where operators cannot be seen."""
-        if self.inventory.scripted:
-            raise scripts_refused("Backward rules")
+        refusal = self.unseen("Backward rules")
+        if refusal is not None:
+            raise refusal
+
+    def unseen(self, who: str) -> NotDefinedHere | None:
+        """The refusal of a network whose operators ``who`` cannot see, or that says they mean nothing; else None."""
+        if self.inventory.hidden:
+            cure = "Choose a method that needs the gradient or masked inputs only."
+            return NotDefinedHere(f"{self.inventory.hidden}.", cure)
+        return scripts_refused(who) if self.inventory.scripted else None
 
     def watch_layer(self, shape: torch.Size, recorded: bool = False, sparing: bool = False) -> LayerWatch:
         """A watch for the target layer of one pass of inputs of that shape.
 
         ``recorded``: operators behind a named layer are kept; ``sparing``: large maps are not held.
         """
+        if self.inventory.hidden:
+            self.refuse_scripts()
         return LayerWatch(self.network, self.inventory, self.layer, shape, recorded, sparing)
 
     def watch_layer_only(self, shape: torch.Size, recorded: bool) -> LayerWatch:

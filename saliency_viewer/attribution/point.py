@@ -12,7 +12,7 @@ from torch import Tensor
 from saliency_viewer.attribution.head import HeadWatch
 from saliency_viewer.attribution.landmarks import Lost
 from saliency_viewer.attribution.operators import Call
-from saliency_viewer.attribution.passes import Passes, gradients, leaf_and_copy, scripts_refused, single
+from saliency_viewer.attribution.passes import Passes, gradients, leaf_and_copy, single
 from saliency_viewer.attribution.recording import NotReplayable
 from saliency_viewer.attribution.score import logits_of, output_of
 from saliency_viewer.attribution.target_layer import Found, LayerWatch
@@ -52,7 +52,7 @@ def at_point(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> Po
 
     Without a gradient at the input, the pass keeps no graph, and only the operators behind the layer run again.
     """
-    if wish.layer and not wish.gradient and not passes.inventory.scripted:
+    if wish.layer and not wish.gradient and passes.unseen("") is None:
         try:
             return passes.quick(lambda given: _unless_lost(_layer_only, passes, given, rows, wish), inputs)
         except NotReplayable:
@@ -92,7 +92,7 @@ def _layer_only(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
 
 def _with_graph(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) -> PointResult:
     leaf, given = leaf_and_copy(inputs)
-    visible = not isinstance(passes.network, torch.jit.ScriptModule)
+    visible = not (passes.inventory.hidden or isinstance(passes.network, torch.jit.ScriptModule))
     layers = passes.watch_layer_only(inputs.shape, recorded=False) if wish.layer and visible else None
     heads = HeadWatch() if wish.head else None
     with torch.enable_grad():
@@ -103,7 +103,7 @@ def _with_graph(passes: Passes, inputs: Tensor, rows: range, wish: PointWish) ->
             with layers.attached(passes.mode(single(inputs), _watch(layers, heads))):
                 logits = logits_of(passes.network(given), len(rows))
         score = passes.score.value(passes.score.select(logits, rows))
-    found, refused = _found(layers, score, passes.inventory.scripted and wish.layer)
+    found, refused = _found(layers, score, passes.unseen("Class activation maps") if wish.layer else None)
     asked = [leaf] * wish.gradient + ([] if found is None else [found.tensor])
     slopes = gradients(score.sum(), asked) if asked else []
     gradient = slopes[0] if wish.gradient else None
@@ -124,8 +124,7 @@ def _watch(layers: LayerWatch, heads: HeadWatch | None) -> Any:
 
 
 # A refused layer or head must not cost the other methods the evidence of the same pass.
-def _found(layers: LayerWatch | None, score: Tensor, scripted: bool) -> tuple[Found | None, UserError | None]:
-    unseen = scripts_refused("Class activation maps") if scripted else None
+def _found(layers: LayerWatch | None, score: Tensor, unseen: UserError | None) -> tuple[Found | None, UserError | None]:
     if layers is None:
         return None, unseen
     try:

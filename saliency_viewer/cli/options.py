@@ -16,8 +16,13 @@ DEFAULT_METHOD = "grad-cam"
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add what makes an :class:`AnalysisPlan`, and where its outputs go."""
+    """Add what makes an :class:`AnalysisPlan` of one model, and where its outputs go."""
     parser.add_argument("--model", "--model_path", required=True, metavar="PACKAGE", help="model package")
+    add_question_options(parser)
+
+
+def add_question_options(parser: argparse.ArgumentParser) -> None:
+    """Add everything of a plan but its model, and where its outputs go."""
     parser.add_argument("--series", metavar="UID|NUMBER", help="series of the study (default: the largest)")
     add_grid_option(parser)
     parser.add_argument(
@@ -30,6 +35,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         help=f"one or more methods (default: {DEFAULT_METHOD})",
     )
     parser.add_argument("--target", metavar="CLASS", help="class to explain (default: the model's, else the predicted)")
+    parser.add_argument(
+        "--fold", default="", metavar="NAME", help="of an ensemble (default: the one that held the case out, else mean)"
+    )
     parser.add_argument("--layer", metavar="NAME", help="layer of layer methods (default: the model's, else found)")
     parser.add_argument(
         "--baseline", metavar="NAME", help="minimum, zero, mean, maximum or blur (default: the model's)"
@@ -95,6 +103,7 @@ def make_plan(options: argparse.Namespace, image: str) -> AnalysisPlan:
         methods=method_requests(wanted, options.settings),
         target=options.target,
         layer=options.layer,
+        fold=options.fold,
         baseline=options.baseline,
         slices=options.slices,
         seed=options.seed,

@@ -1,9 +1,10 @@
 """The things the program talks about, as frozen dataclasses: no files, no torch, no Qt."""
 
+from saliency_viewer.domain.comparison import AGREEMENT_COLUMNS, AgreementRow, Comparison, Contender
 from saliency_viewer.domain.display import Window
 from saliency_viewer.domain.label_table import LabelTable, label_map
 from saliency_viewer.domain.maps import AttributionMap, Provenance, Validity
-from saliency_viewer.domain.model_card import ExplainSpec, InputSpec, ModelCard, OutputSpec
+from saliency_viewer.domain.model_card import ExplainSpec, Fold, InputSpec, ModelCard, OutputSpec
 from saliency_viewer.domain.notice import RESEARCH_NOTICE
 from saliency_viewer.domain.parameters import ParameterSpec, parameter, parameter_specs
 from saliency_viewer.domain.plan import AnalysisPlan, ImageReference, MethodRequest
@@ -12,6 +13,7 @@ from saliency_viewer.domain.regions import REGION_COLOURS, Region, RegionSet, Un
 from saliency_viewer.domain.result import AnalysisResult, MethodFailure
 from saliency_viewer.domain.statistics import OUTSIDE_REGIONS, STATISTIC_COLUMNS, WHOLE_IMAGE, StatisticRow
 from saliency_viewer.domain.study import Grid, Identity, Series, Study, Unreadable
+from saliency_viewer.domain.suitability import study_warnings
 from saliency_viewer.domain.target import ScoreTarget
 from saliency_viewer.domain.training import (
     DATASETS,
@@ -25,18 +27,23 @@ from saliency_viewer.domain.training import (
 from saliency_viewer.domain.volume import Volume
 
 __all__ = [
+    "AGREEMENT_COLUMNS",
     "DATASETS",
     "OUTSIDE_REGIONS",
     "REGION_COLOURS",
     "RESEARCH_NOTICE",
     "STATISTIC_COLUMNS",
     "WHOLE_IMAGE",
+    "AgreementRow",
     "AnalysisPlan",
     "AnalysisResult",
     "AttributionMap",
     "Box",
+    "Comparison",
+    "Contender",
     "EpochFigures",
     "ExplainSpec",
+    "Fold",
     "Grid",
     "Identity",
     "ImageReference",
@@ -68,4 +75,5 @@ __all__ = [
     "parameter",
     "parameter_specs",
     "regions_from_labels",
+    "study_warnings",
 ]

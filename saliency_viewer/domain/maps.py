@@ -50,6 +50,8 @@ class Provenance:
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    fold: str = ""  # of an ensemble; "mean": of all its folds
+    is_training_case: bool = False  # the model was trained on this very case
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from saliency_viewer.domain.kinds import same_body_part, same_view
+
 Activation = Literal["softmax", "sigmoid", "none"]
 Layout = Literal["2d", "2.5d", "3d"]
-Fit = Literal["letterbox", "crop", "stretch", "none"]
+Fit = Literal["letterbox", "crop", "pad", "stretch", "none"]
+Interpolation = Literal["linear", "nearest", "cubic", "area"]
+Colour = Literal["", "grey", "colour"]
 
 
 @dataclass(frozen=True)
 class OutputSpec:
     """``[output]``: classes and how raw outputs become probabilities.
 
-    One output with two classes speaks for the second class.
+    One output with two classes speaks for the second class. No classes: they are named by number once the network's
+    outputs have been counted.
     """
 
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     activation: Activation = "softmax"
     threshold: float | None = None
     aggregate: str = "max"  # of a slice-wise network on a volume: "max", "mean" or "slice N"
@@ -26,20 +31,28 @@ class OutputSpec:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """``[input]``: the preprocessing chain from modality values on the image grid to the network's input."""
+    """``[input]``: the preprocessing chain from modality values on the image grid to the network's input.
+
+    Its order: ``intensity``, ``orientation``, ``spacing``, ``fit`` (or the list ``spatial`` instead of these two),
+    ``intensity_after``.
+    """
 
     layout: Layout = "2d"
     channels: int = 1
     size: tuple[int, ...] = ()  # (row, column) or (slice, row, column)
     fit: Fit = "letterbox"
-    resize: int | None = None  # shorter side before a centre crop
-    interpolation: Literal["linear", "nearest", "cubic"] = "linear"
+    resize: int | tuple[int, ...] | None = None  # shorter side, or all sides, before a centre crop
+    interpolation: Interpolation = "linear"
     antialias: bool = True
     pad_value: float = 0.0  # after the intensity steps
     order: Literal["channels_first", "channels_last"] = "channels_first"
     spacing: tuple[float, ...] = ()  # mm, same axes as size
     orientation: str = ""  # e.g. "RAS": what index axes grow towards, in NIfTI's order (column, row, slice)
     intensity: tuple[Mapping[str, Any], ...] = ()
+    spatial: tuple[Mapping[str, Any], ...] = ()  # steps instead of spacing and fit
+    intensity_after: tuple[Mapping[str, Any], ...] = ()  # on the network's grid, padding included
+    axes: Literal["zyx", "xyz"] = "zyx"  # "xyz": the network takes (column, row, slice), as MONAI reads images
+    colour: Colour = ""  # what it was trained with; "grey": a colour image gives its luminance in every channel
 
 
 @dataclass(frozen=True)
@@ -52,8 +65,20 @@ class ExplainSpec:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """One network of an ensemble: its name and its weights file."""
+
+    name: str
+    weights: str
+
+
+@dataclass(frozen=True)
 class ModelCard:
-    """A parsed and checked ``model.toml``."""
+    """A parsed and checked ``model.toml``.
+
+    ``weights`` of an ensemble is the first fold's. ``modality`` to ``slices`` say what the model was made for, empty
+    for anything; ranges are (least, most). ``held_out`` and ``training_cases`` name files of the package.
+    """
 
     name: str
     version: str
@@ -68,6 +93,17 @@ class ModelCard:
     modality: tuple[str, ...] = ()
     body_part: tuple[str, ...] = ()
     view: tuple[str, ...] = ()
+    pixel_spacing: tuple[float, ...] = ()  # mm, within a slice
+    slice_spacing: tuple[float, ...] = ()  # mm, from slice to slice
+    slices: tuple[float, ...] = ()  # how many
+    folds: tuple[Fold, ...] = ()
+    held_out: str = ""  # which case was held out by which fold
+    training_cases: str = ""  # what the network, or every fold of the ensemble, was trained on
+
+    @property
+    def weight_files(self) -> tuple[str, ...]:
+        """The weights files of all its networks."""
+        return tuple(fold.weights for fold in self.folds) or (self.weights,)
 
     def mismatch(self, modality: str, body_part: str = "", view: str = "") -> str:
         """A warning when a study is not of the kind the model was made for, else an empty string.
@@ -75,14 +111,18 @@ class ModelCard:
         Modality OT ("other") is what files are given that do not say theirs, so it contradicts nothing.
         """
         modality = "" if modality.upper() == "OT" else modality
-        for label, wanted, found in (
-            ("modality", self.modality, modality),
-            ("body part", self.body_part, body_part),
-            ("view", self.view, view),
+        for label, wanted, found, same in (
+            ("modality", self.modality, modality, _same_modality),
+            ("body part", self.body_part, body_part, same_body_part),
+            ("view", self.view, view, same_view),
         ):
-            if wanted and found and found.upper() not in {w.upper() for w in wanted}:
+            if wanted and found and not any(same(found, word) for word in wanted):
                 return (
                     f"This model was made for {label} {' or '.join(wanted)}, but the image is {found}: "
                     "its answer may mean nothing."
                 )
         return ""
+
+
+def _same_modality(one: str, other: str) -> bool:
+    return one.upper() == other.upper()

@@ -38,6 +38,7 @@ class AnalysisPlan:
 
     ``target`` is a class name, None for the card's or the predicted class; ``layer`` and ``baseline``
     None for the card's or the found ones; ``slices`` are the key slices, empty for the default choice.
+    ``fold`` chooses one network of an ensemble ("mean": all of them), empty: the one that held the case out, else all.
     ``threads`` and ``batch_size`` belong to the plan since float sums depend on them.
     """
 
@@ -48,6 +49,7 @@ class AnalysisPlan:
     layer: str | None = None
     baseline: str | None = None
     slices: tuple[int, ...] = ()
+    fold: str = ""
     seed: int = 0
     device: str = "auto"
     threads: int = DEFAULT_THREADS
@@ -64,6 +66,7 @@ class AnalysisPlan:
             "layer": self.layer,
             "baseline": self.baseline,
             "slices": list(self.slices),
+            "fold": self.fold,
             "seed": self.seed,
             "device": self.device,
             "threads": self.threads,

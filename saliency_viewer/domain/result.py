@@ -21,7 +21,11 @@ class MethodFailure:
 
 @dataclass(frozen=True, eq=False)
 class AnalysisResult:
-    """Prediction and maps of one plan. ``image_hash`` and ``model_hash`` are sha256 hex digests."""
+    """Prediction and maps of one plan. ``image_hash`` and ``model_hash`` are sha256 hex digests.
+
+    ``fold`` says which network of an ensemble answered ("mean": all of them); ``is_training_case`` that the model was
+    trained on this very case.
+    """
 
     volume: Volume
     prediction: Prediction
@@ -33,3 +37,5 @@ class AnalysisResult:
     failures: tuple[MethodFailure, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    fold: str = ""
+    is_training_case: bool = False

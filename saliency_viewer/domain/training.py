@@ -13,9 +13,15 @@ DatasetName = Literal["rsna", "siim", "csv"]
 DATASETS: tuple[DatasetName, ...] = ("rsna", "siim", "csv")
 
 
+Side = Literal["", "training", "validation", "test"]
+
+
 @dataclass(frozen=True)
 class Box:
-    """A box on an image: first row and column, height and width, in pixels (fractions are allowed)."""
+    """A box on an image, in pixels from the *outer edge* of its first row and column; fractions are allowed.
+
+    Row 0 and height 1 is the first row of pixels, whole; its pixel centres lie at 0.5.
+    """
 
     row: float
     column: float
@@ -29,7 +35,8 @@ class TrainingCase:
 
     ``patient`` keeps all images of one person on one side of every split; ``label`` is an index into the data
     set's classes. ``boxes``, ``runs`` (run-length encoded masks as the data set writes them) and ``mask`` (a file)
-    say where the finding is.
+    say where the finding is. ``runs_shape`` are the rows and columns that the runs were counted on, None for the
+    image's own. ``side`` is where the data set itself puts the case, empty where splits are drawn.
     """
 
     name: str
@@ -39,6 +46,8 @@ class TrainingCase:
     boxes: tuple[Box, ...] = ()
     runs: tuple[str, ...] = ()
     mask: str = field(default="", repr=False)
+    runs_shape: tuple[int, int] | None = None
+    side: Side = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,12 @@ class TrainingSettings:
         help="Small turns, shifts, zooms, contrast; 'mirror' adds left-right",
         choices=("standard", "mirror", "none"),
     )
+    calibrate: bool = parameter(
+        False,
+        label="Calibrate",
+        help="Divide the logits by one number, found on the validation cases, so that probabilities mean what they say",
+        advanced=True,
+    )
     mixed_precision: bool = parameter(
         True, label="Mixed precision", help="Half precision where it is safe, on a GPU only", advanced=True
     )
@@ -113,7 +128,9 @@ class TrainingPlan:
     architecture: str
     out: str = field(repr=False)
     settings: TrainingSettings = field(default_factory=TrainingSettings)
-    columns: Mapping[str, str] = field(default_factory=dict)  # of a CSV set: image, label, patient, mask -> its name
+    columns: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of a CSV set: image, label, patient, mask, series, split -> its name
     device: str = "auto"
     threads: int = DEFAULT_THREADS
     limit: int = 0  # cases at most, 0: all; the patients are drawn by the seed

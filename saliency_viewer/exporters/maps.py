@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saliency_viewer.domain import AnalysisResult, AttributionMap, RegionSet
 from saliency_viewer.errors import UserError
@@ -62,16 +63,16 @@ def _export_map(
     for index in result.slices:
         figure = slice_figure(result.volume, amap, index, regions=regions)
         written.append(write_png(figure, folder / f"{stem}_slice_{index:02d}.png"))
-    written.append(_write_npy(amap, folder / f"{stem}_attributions.npy"))
+    written.append(write_npy(amap.array, folder / f"{stem}_attributions.npy"))
     written.append(write_map_nifti(amap, folder / f"{stem}_attributions.nii.gz"))
     for picture in folder.glob(f"{glob.escape(stem)}_slice_*.png"):
         if picture not in written:
             picture.unlink(missing_ok=True)
 
 
-def _write_npy(amap: AttributionMap, path: Path) -> Path:
-    """The raw signed map, float32 (slice, row, column); NaN where the model saw nothing."""
+def write_npy(values: NDArray[np.float32], path: Path) -> Path:
+    """Raw (slice, row, column) values as little-endian float32; NaN where a model saw nothing."""
     stream = io.BytesIO()
-    np.save(stream, np.ascontiguousarray(amap.array, dtype="<f4"), allow_pickle=False)
+    np.save(stream, np.ascontiguousarray(values, dtype="<f4"), allow_pickle=False)
     write_bytes(path, stream.getvalue())
     return path

@@ -29,6 +29,11 @@ def write_map_nifti(amap: AttributionMap, path: Path) -> Path:
     return _write(np.asarray(amap.array, dtype=np.float32), amap.geometry, path, f"saliency {amap.method}")
 
 
+def write_grid_nifti(values: NDArray[np.float32], geometry: Geometry, path: Path, description: str) -> Path:
+    """Write (slice, row, column) float32 ``values`` on ``geometry``; the header holds up to 80 letters about them."""
+    return _write(np.asarray(values, dtype=np.float32), geometry, path, description)
+
+
 def write_regions(regions: RegionSet, path: Path) -> Path:
     """Write a label map whose header says which labels make up each region, so that overlaps and names come back.
 

@@ -34,6 +34,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("export", "Export", "Ctrl+E", "Write pictures, maps and statistics, de-identified", "File", "export_dialog"),
     Action("batch", "Batch", "Ctrl+B", "Explain every image of a folder or table", "File", "batch_dialog"),
     Action("new-model", "New model package", "Ctrl+M", "Make a model package of weights", "File", "new_model_dialog"),
+    Action("train", "Train", "Ctrl+T", "Train a classifier on a data set", "File", "training_page"),
+    Action(
+        "compare", "Compare", "C", "Ask several models about this image, side by side", "File", "compare", tick=True
+    ),
+    Action("images", "Back to images", "Esc", "Leave the comparison", "File", "show_images"),
     Action("quit", "Quit", "Ctrl+Q", "Close the window", "File", "close"),
     Action("pan", "Pan", "P", "Drag to move the picture", "View", "set_tool", ("pan",), True),
     Action("window", "Window", "W", "Drag to set brightness and contrast", "View", "set_tool", ("window",), True),

@@ -33,6 +33,25 @@ class Wish:
     seed: int = 0
 
 
+def plan_for(case: Case | None, model: str, wish: Wish) -> AnalysisPlan:
+    """The frozen plan for an image and a model package; raises :class:`UserError` when something is missing."""
+    if case is None or case.volume is None:
+        raise UserError("There is no image to explain.", "Open a study first.")
+    if not model:
+        raise UserError("There is no model to explain.", "Choose a model package first.")
+    plan = AnalysisPlan(
+        image=case.reference,
+        model=model,
+        methods=wish.methods,
+        target=wish.target,
+        layer=wish.layer,
+        slices=wish.slices,
+        seed=wish.seed,
+    )
+    check_plan(plan)
+    return plan
+
+
 @dataclass
 class _Running:
     case: Case
@@ -83,25 +102,6 @@ class Analysis(QObject):
         """Whether a map is computed or a region measured."""
         return self._running is not None or self._timer.isActive()
 
-    def make_plan(self, wish: Wish) -> AnalysisPlan:
-        """The frozen plan for the shown case; raises :class:`UserError` when something is missing."""
-        case = self._state.case
-        if case is None or case.volume is None:
-            raise UserError("There is no image to explain.", "Open a study first.")
-        if not self._state.model_path:
-            raise UserError("There is no model to explain.", "Choose a model package first.")
-        plan = AnalysisPlan(
-            image=case.reference,
-            model=self._state.model_path,
-            methods=wish.methods,
-            target=wish.target,
-            layer=wish.layer,
-            slices=wish.slices,
-            seed=wish.seed,
-        )
-        check_plan(plan)
-        return plan
-
     def explain(self, wish: Wish | None) -> None:
         """Start computing; a job that runs is stopped. None repeats the last wish.
 
@@ -109,7 +109,7 @@ class Analysis(QObject):
         """
         self._wish = wish or self._wish
         try:
-            plan = self.make_plan(self._wish)
+            plan = plan_for(self._state.case, self._state.model_path, self._wish)
         except UserError as error:
             self._state.report(error)
             return

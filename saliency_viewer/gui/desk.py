@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
@@ -19,13 +20,19 @@ from saliency_viewer.gui.dialogs.layers import LayerDialog
 from saliency_viewer.gui.dialogs.message import MessageDialog, error_dialog
 from saliency_viewer.gui.dialogs.unreadable import UnreadableDialog
 from saliency_viewer.gui.facts import Case
+from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.gui.training.run import Training
 from saliency_viewer.models import OwnCode
 from saliency_viewer.session import SUFFIX, discard_recovery, load_settings, recoverable, save_settings
 
+if TYPE_CHECKING:
+    from saliency_viewer.gui.training.page import TrainingPage
+
 _PACKAGES = "Model packages (*.zip model.toml);;All files (*)"
+_COMPARISON = "Writes the grid as pictures, the raw maps, agreement and region statistics as tables, and a manifest."
 _MASKS = "Masks and structures (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.png *.tif *.tiff *.bmp *.dcm);;All files (*)"
 
 
@@ -35,12 +42,15 @@ class Desk(QObject):
     def __init__(self, state: DocumentState, intents: Intents, saving: Saving, window: QWidget) -> None:
         super().__init__(window)
         self._state, self._intents, self._saving, self._window = state, intents, saving, window
+        self.training_page: TrainingPage | None = None  # made when it is first opened, and kept
         state.problem.connect(self.tell)
         intents.open_dialog.connect(self._open)
-        intents.choose_model_dialog.connect(self._open_model)
+        intents.choose_model_dialog.connect(lambda kind: self._open_model(kind, intents.choose_model.emit))
         intents.save.connect(self.save)
         intents.save_as.connect(self.save_as)
         intents.export_dialog.connect(self._export)
+        intents.compare_export_dialog.connect(self._export_comparison)
+        intents.compare_add_dialog.connect(lambda kind: self._open_model(kind, intents.compare_add.emit))
         intents.layer_dialog.connect(lambda chosen: self._show(LayerDialog(window, state, intents, chosen)))
         intents.cheat_sheet.connect(lambda: self._show(CheatSheet(window)))
         intents.import_regions_dialog.connect(lambda: self._file("Regions", _MASKS, intents.import_regions.emit))
@@ -106,7 +116,7 @@ class Desk(QObject):
     def ask_to_close(self, close: Callable[[], None]) -> None:
         """There is unsaved work; asked once, however often the window's button is pressed."""
         title = "Close without saving?"
-        if any(one.windowTitle() == title and one.isVisible() for one in self._window.findChildren(MessageDialog)):
+        if self._asks(title):
             return
         self._ask(
             title,
@@ -116,6 +126,36 @@ class Desk(QObject):
             ("Close without saving", close),
             ("Cancel", None),
         )
+
+    def ask_to_end_training(self, end: Callable[[], None]) -> None:
+        """A training runs in the background; asked once, as above."""
+        title = "Stop the training?"
+        if self._asks(title):
+            return
+        self._ask(
+            title,
+            "A training is still running, and it ends with the program.",
+            "What was learnt up to the last finished epoch is kept: Resume, on the training's page, goes on there.",
+            ("Stop it and close", end),
+            ("Cancel", None),
+        )
+
+    def _asks(self, title: str) -> bool:
+        return any(one.windowTitle() == title and one.isVisible() for one in self._window.findChildren(MessageDialog))
+
+    def open_training(self, training: Training, pool: FilePool) -> None:
+        """The training's page, in front."""
+        if self.training_page is None:
+            from saliency_viewer.gui.training.page import TrainingPage  # pyqtgraph takes a moment to load
+
+            self.training_page = TrainingPage(training, self._intents, pool)
+        self.training_page.show()
+        self.training_page.activateWindow()
+
+    def close_training(self) -> None:
+        """The program ends."""
+        if self.training_page is not None:
+            self.training_page.close()
 
     def save(self) -> None:
         """Save every case with unsaved work, each in its own file, and ask for names not known yet.
@@ -171,7 +211,11 @@ class Desk(QObject):
         if not self._state.maps:
             self.tell(UserError("There is no map to export.", "Choose a method and compute its map first."))
             return
-        self._show(ExportDialog(self._window, self._intents))
+        self._show(ExportDialog(self._window, self._intents.export.emit))
+
+    def _export_comparison(self) -> None:
+        send = self._intents.compare_export.emit
+        self._show(ExportDialog(self._window, send, "Export the comparison", _COMPARISON))
 
     def _export_regions(self) -> None:
         self._save_name("Export regions", "NIfTI (*.nii.gz)", ".nii.gz", self._intents.export_regions.emit)
@@ -183,11 +227,11 @@ class Desk(QObject):
         else:
             self._file("Open", "All files (*)", lambda path: take([path]))
 
-    def _open_model(self, kind: str) -> None:
+    def _open_model(self, kind: str, take: Callable[[str], None]) -> None:
         if kind == "folder":
-            self._folder("Model package", self._intents.choose_model.emit)
+            self._folder("Model package", take)
         else:
-            self._file("Model package", _PACKAGES, self._intents.choose_model.emit)
+            self._file("Model package", _PACKAGES, take)
 
     def _folder(self, title: str, take: Callable[[str], None]) -> None:
         self._pick(title, QFileDialog.FileMode.Directory, "", take)

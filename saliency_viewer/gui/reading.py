@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import saliency_viewer
 from saliency_viewer.domain import Grid, RegionSet, Series, Study, Volume
-from saliency_viewer.models import CARD_NAME, is_package
+from saliency_viewer.models import BUNDLE_NAME, CARD_NAME, is_package
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.files import write_text
 from saliency_viewer.runtime.folders import state_folder
@@ -60,11 +60,12 @@ def read_regions(path: str, geometry: Geometry) -> RegionSet:
 
 
 def kind_of(path: str) -> str:
-    """``session``, ``model`` (a folder, model.toml or zip) or ``study``, by name and content."""
+    """``session``, ``model`` (a folder, model.toml, MONAI bundle or zip) or ``study``, by name and content."""
     place = Path(path)
     if path.endswith(SUFFIX):
         return "session"
-    if place.suffix.lower() == ".zip" or place.name == CARD_NAME or (place / CARD_NAME).exists():
+    card_within = any((place / name).exists() for name in (CARD_NAME, BUNDLE_NAME))
+    if place.suffix.lower() == ".zip" or place.name == CARD_NAME or card_within:
         return "model" if is_package(place) else "study"
     return "study"
 

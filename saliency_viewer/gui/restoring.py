@@ -12,6 +12,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.gui.facts import Case, View
 from saliency_viewer.gui.reading import load_series, named, read_study
 from saliency_viewer.models import OwnCode, read_card
+from saliency_viewer.pipeline.folds import training_warning
 from saliency_viewer.regions import RegionEditor
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.session import Document, load_session, window_from
@@ -72,8 +73,20 @@ def _check_grids(document: Document, volume: Volume) -> None:
 def _result(document: Document, volume: Volume, card: ModelCard | None, digest: str) -> AnalysisResult | None:
     if document.prediction is None or card is None:
         return None
+    made = document.maps[0].provenance if document.maps else None
+    known = made is not None and made.is_training_case
+    fold = made.fold if made is not None else ""
     return AnalysisResult(
-        volume, document.prediction, document.maps, card, document.model_hash, digest, document.key_slices
+        volume,
+        document.prediction,
+        document.maps,
+        card,
+        document.model_hash,
+        digest,
+        document.key_slices,
+        warnings=(*([training_warning(fold)] if known else []), *document.prediction.warnings),
+        fold=fold,
+        is_training_case=known,
     )
 
 

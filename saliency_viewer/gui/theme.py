@@ -38,7 +38,7 @@ FAMILIES = ("Inter", "Segoe UI", "SF Pro Text", "Noto Sans", "DejaVu Sans")
 
 _SHEET = f"""
 * {{ font-family: {", ".join(f'"{name}"' for name in FAMILIES)}; font-size: 13px; color: {TEXT}; }}
-QMainWindow, QDialog {{ background: {PANEL}; }}
+QMainWindow, QDialog, #page {{ background: {PANEL}; }}
 QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; padding: 6px; }}
 #topBar, #statusLine {{ background: {PANEL}; }}
 #topBar {{ border-bottom: 1px solid {LINE}; }}
@@ -52,6 +52,7 @@ QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; paddi
 #summaryCell {{ background: #0B0E12; border: 1px solid {LINE}; border-radius: 4px; }}
 #appName {{ font-size: 14px; font-weight: 600; }}
 #sectionTitle {{ font-size: 11px; font-weight: 600; color: {MUTED}; letter-spacing: 1px; }}
+#columnTitle {{ font-weight: 600; padding: 2px; }}
 #groupTitle {{ font-size: 11px; font-weight: 600; color: {SOFT}; padding: 6px 2px 0 2px; }}
 #emptyTitle {{ font-size: 20px; font-weight: 600; }}
 #soft {{ color: {SOFT}; }}
@@ -110,6 +111,7 @@ QTableWidget::item {{ border-bottom: 1px solid {LINE}; padding: 0 2px; }}
 QTableWidget::item:selected {{ background: {ACCENT_DARK}; color: {TEXT}; }}
 QTreeWidget::item {{ padding: 3px 0; }}
 QHeaderView, QHeaderView::section {{ background: transparent; border: none; color: {MUTED}; font-size: 11px; }}
+#agreement QHeaderView::section {{ padding-left: 4px; }}
 QSplitter::handle {{ background: {LINE}; }}
 """
 

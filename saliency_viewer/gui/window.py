@@ -11,6 +11,8 @@ from saliency_viewer.gui.actions import make_actions
 from saliency_viewer.gui.analysis import Analysis
 from saliency_viewer.gui.autosaving import Autosaving
 from saliency_viewer.gui.cine import Cine
+from saliency_viewer.gui.comparing.controller import Comparing
+from saliency_viewer.gui.comparing.page import ComparePage
 from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.desk import Desk
 from saliency_viewer.gui.dialogs.batch import BatchDialog
@@ -35,6 +37,8 @@ from saliency_viewer.gui.preparing import Preparing
 from saliency_viewer.gui.reading import warm_up
 from saliency_viewer.gui.saving import Saving
 from saliency_viewer.gui.state import DocumentState
+from saliency_viewer.gui.training.entry import TrainingEntry
+from saliency_viewer.gui.training.run import Training
 from saliency_viewer.gui.viewports import ViewGrid
 from saliency_viewer.gui.worker import ComputeWorker
 from saliency_viewer.session import Autosave
@@ -66,8 +70,19 @@ class MainWindow(QMainWindow):
         self.consent = Consent(self.intents, self)
         self.preparing = Preparing(self.state, self.worker, self.consent, self)
         self.analysis = Analysis(self.state, self.intents, self.worker, self.pool, self.consent, self)
+        self.comparing = Comparing(
+            self.state,
+            self.intents,
+            self.worker,
+            self.pool,
+            self.consent,
+            self.recent,
+            lambda: self.methods.wish(),
+            self,
+        )
         self.saving = Saving(self.state, self.intents, self.pool, self)
         self.autosaving = Autosaving(self.state, self.pool, autosave or Autosave(), self)
+        self.training = Training(self)
         self.desk = Desk(self.state, self.intents, self.saving, self)
         self.making = Making(self.state, self.intents, self.worker, self)
         self.actions_by_id = make_actions(self, self.intents)
@@ -76,10 +91,13 @@ class MainWindow(QMainWindow):
         self.layout_memory = LayoutMemory(self, self.methods)
         self.consent.wanted.connect(self.desk.ask_to_run_code)
         self.intents.batch_dialog.connect(self._open_batch)
+        self.intents.training_page.connect(lambda: self.desk.open_training(self.training, self.pool))
         self.intents.close.connect(self.close)
         self.state.saved_changed.connect(lambda: self.setWindowModified(self.state.modified))
-        for fact in (self.state.volume_changed, self.state.preview_changed):
+        facts = (self.state.volume_changed, self.state.preview_changed, self.comparing.state.shown_changed)
+        for fact in facts:
             fact.connect(self._show_page)
+        self._show_page()
 
     def start(self) -> None:
         """Start the compute process; it and the file pool import what they need while the user looks round."""
@@ -90,7 +108,7 @@ class MainWindow(QMainWindow):
     @property
     def busy(self) -> bool:
         """Whether anything asked for is still being read, computed or measured."""
-        return self.pool.busy or self.analysis.busy or self.opening.wants_to_explain
+        return self.pool.busy or self.analysis.busy or self.comparing.busy or self.opening.wants_to_explain
 
     def _assemble(self) -> QWidget:
         whole = QWidget()
@@ -106,7 +124,7 @@ class MainWindow(QMainWindow):
         middle.addWidget(self._right())
         column.addWidget(TopBar(self.state, self.intents, self.recent, self.actions_by_id))
         column.addLayout(middle, 1)
-        self.status = StatusLine(self.state, self.intents)
+        self.status = StatusLine(self.state, self.intents, TrainingEntry(self.training, self.intents))
         column.addWidget(self.status)
         return whole
 
@@ -127,6 +145,8 @@ class MainWindow(QMainWindow):
         self._pages.addWidget(images)
         self.preview = PreviewPage(self.state)
         self._pages.addWidget(self.preview)
+        self.compare = ComparePage(self.state, self.comparing.state, self.intents, self.recent)
+        self._pages.addWidget(self.compare)
         return self._pages
 
     def _right(self) -> QWidget:
@@ -153,9 +173,12 @@ class MainWindow(QMainWindow):
         self.desk.open_batch(self.methods.ticked, lambda: self.consent.digests(self.state.model_code))
 
     def _show_page(self) -> None:
-        """What is on the way, else the images, else how to begin."""
+        """What is on the way, else the comparison when it is wanted, else the images, else how to begin."""
+        comparing = self.comparing.state.shown
         image = 1 if self.state.volume is not None else 0
-        self._pages.setCurrentIndex(2 if self.state.preview is not None else image)
+        self._pages.setCurrentIndex(2 if self.state.preview is not None else 3 if comparing else image)
+        self.actions_by_id["compare"].setChecked(comparing)
+        self.actions_by_id["images"].setEnabled(comparing)
 
     # Qt's events
 
@@ -172,10 +195,14 @@ class MainWindow(QMainWindow):
             self.intents.open_paths.emit(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Ask about unsaved work; else end thread, pool and process."""
+        """Ask about unsaved work and a training that runs; else end thread, pool and process."""
         if self.state.modified:
             event.ignore()
             self.desk.ask_to_close(self.close_anyway)
+            return
+        if self.training.run.running:
+            event.ignore()
+            self.desk.ask_to_end_training(self._end_training)
             return
         self.layout_memory.keep()
         self.hide()  # first: what is being written may take seconds, and nobody should look at a window that is stuck
@@ -187,10 +214,16 @@ class MainWindow(QMainWindow):
         self.state.forget_changes()
         QTimer.singleShot(0, self.close)
 
+    def _end_training(self) -> None:
+        self.training.end_now()
+        QTimer.singleShot(0, self.close)
+
     def end(self) -> None:
         """Stop everything that runs beside the window."""
         for dialog in self.findChildren(BatchDialog):
             dialog.end_now()
+        self.training.end_now()
+        self.desk.close_training()
         self.cine.stop()
         self.pool.close()
         self.autosaving.forget()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.prepared import Prepared
@@ -34,11 +37,12 @@ def value_range(prepared: Prepared) -> tuple[Tensor, Tensor]:
     return torch.minimum(low, inputs.amin(axes, keepdim=True)), torch.maximum(high, inputs.amax(axes, keepdim=True))
 
 
-def _of_channels(values: tuple[float, ...], inputs: Tensor) -> Tensor:
+def _of_channels(values: NDArray[np.float32], inputs: Tensor) -> Tensor:
+    """(N, C) as (N, C, 1, ...) beside ``inputs``."""
     import torch
 
     one_each = torch.tensor(values, dtype=inputs.dtype, device=inputs.device)
-    return one_each.reshape(1, -1, *[1] * (inputs.ndim - 2))
+    return one_each.reshape(*values.shape, *[1] * (inputs.ndim - 2))
 
 
 def _zero(prepared: Prepared) -> Tensor:

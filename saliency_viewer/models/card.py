@@ -6,15 +6,15 @@ import re
 import tomllib
 from typing import Any, cast
 
-from saliency_viewer.domain import ExplainSpec, InputSpec, ModelCard, OutputSpec
-from saliency_viewer.domain.model_card import Activation, Fit, Layout
+from saliency_viewer.domain import ExplainSpec, Fold, InputSpec, ModelCard, OutputSpec
+from saliency_viewer.domain.model_card import Activation
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.card_input import parse_input
 from saliency_viewer.models.checked_table import CardError, CheckedTable, near_match
-from saliency_viewer.models.intensity import parse_steps
 
+ALL_FOLDS = "mean"  # what is asked for when all folds of an ensemble shall answer together
 BASELINES = ("minimum", "zero", "blur", "mean")
-_TABLES = ("model", "output", "input", "explain")
-_AXES = {"2d": "[row, column]", "2.5d": "[row, column]", "3d": "[slice, row, column]"}
+_TABLES = ("model", "output", "input", "explain", "ensemble")
 
 
 def parse_card(text: str) -> ModelCard:
@@ -35,20 +35,26 @@ def parse_card(text: str) -> ModelCard:
         if not isinstance(table, dict):
             raise CardError(f"model.toml: [{name}] must be a table.", f"Start its lines with [{name}].", "", name)
     output = _output(CheckedTable("output", tables.get("output", {})))
-    inputs = _input(CheckedTable("input", tables.get("input", {})))
+    inputs = parse_input(CheckedTable("input", tables.get("input", {})))
     explain = _explain(CheckedTable("explain", tables.get("explain", {})), output.classes)
-    return _model(CheckedTable("model", tables.get("model", {})), output, inputs, explain)
+    ensemble = CheckedTable("ensemble", tables["ensemble"]) if "ensemble" in tables else None
+    return _model(CheckedTable("model", tables.get("model", {})), ensemble, output, inputs, explain)
 
 
-def _model(table: CheckedTable, output: OutputSpec, inputs: InputSpec, explain: ExplainSpec) -> ModelCard:
+def _model(
+    table: CheckedTable, ensemble: CheckedTable | None, output: OutputSpec, inputs: InputSpec, explain: ExplainSpec
+) -> ModelCard:
     arguments = table.take("arguments", {})
     if not isinstance(arguments, dict):
         table.refuse("arguments", "a table such as { num_classes = 2 }")
+    if ensemble is not None and table.has("weights"):
+        table.refuse("weights", "no weights here: those of the folds stand in [ensemble]")
+    folds = _folds(ensemble) if ensemble is not None else ()
     card = ModelCard(
         name=table.text("name"),
         version=table.text("version", "1.0"),
         architecture=table.text("architecture"),
-        weights=table.text("weights", "weights.safetensors"),
+        weights=folds[0].weights if folds else table.text("weights", "weights.safetensors"),
         output=output,
         input=inputs,
         explain=explain,
@@ -58,15 +64,23 @@ def _model(table: CheckedTable, output: OutputSpec, inputs: InputSpec, explain: 
         modality=table.texts("modality", ()),
         body_part=table.texts("body_part", ()),
         view=table.texts("view", ()),
+        pixel_spacing=_range(table, "pixel_spacing"),
+        slice_spacing=_range(table, "slice_spacing"),
+        slices=_range(table, "slices"),
+        folds=folds,
+        held_out=ensemble.text("held_out", "") if ensemble is not None else "",
+        training_cases=table.text("training_cases", ""),
     )
     table.finish()
+    if ensemble is not None:
+        ensemble.finish()
     return card
 
 
 def _output(table: CheckedTable) -> OutputSpec:
-    classes = table.texts("classes")
-    if not classes or len(set(classes)) != len(classes):
-        table.refuse("classes", "at least one class name, each only once")
+    classes = table.texts("classes", ())
+    if len(set(classes)) != len(classes):
+        table.refuse("classes", "each class name only once")
     activation = cast(Activation, table.choice("activation", ("softmax", "sigmoid", "none"), "softmax"))
     if len(classes) == 1 and activation == "softmax":
         table.refuse("classes", 'two or more classes, or activation = "sigmoid" (a softmax over one class is always 1)')
@@ -80,72 +94,33 @@ def _output(table: CheckedTable) -> OutputSpec:
     return OutputSpec(classes, activation, threshold, aggregate)
 
 
-def _input(table: CheckedTable) -> InputSpec:
-    layout = cast(Layout, table.choice("layout", ("2d", "2.5d", "3d"), "2d"))
-    channels = table.whole("channels", 1, 1)
-    if layout == "2.5d" and channels % 2 == 0:
-        table.refuse("channels", "an odd number of neighbouring slices")
-    if layout != "2.5d" and channels not in (1, 3):
-        table.refuse("channels", "1 (grey) or 3 (colour, or grey three times)")
-    size = _size(table, layout)
-    fit = cast(Fit, table.choice("fit", ("letterbox", "crop", "stretch", "none"), "letterbox"))
-    if not size and fit != "none":
-        example = "[64, 64, 64]" if layout == "3d" else "[224, 224]"
-        hint = f'Add a line like size = {example}, or fit = "none".'
-        raise CardError("model.toml: input.size is missing.", hint, "", "input", "size")
-    if table.has("resize") and fit != "crop":
-        table.refuse("resize", 'it only together with fit = "crop"')
-    spec = InputSpec(
-        layout=layout,
-        channels=channels,
-        size=size,
-        fit=fit,
-        resize=table.whole("resize", 1, 1) if table.has("resize") else None,
-        interpolation=cast(Any, table.choice("interpolation", ("linear", "nearest", "cubic"), "linear")),
-        antialias=table.flag("antialias", True),
-        pad_value=table.number("pad_value", 0.0),
-        order=cast(Any, table.choice("order", ("channels_first", "channels_last"), "channels_first")),
-        spacing=_spacing(table, layout),
-        orientation=_orientation(table),
-        intensity=parse_steps(table.take("intensity", []), channels),
-    )
-    table.take("resize")
-    table.finish()
-    return spec
+def _folds(table: CheckedTable) -> tuple[Fold, ...]:
+    """``folds``: tables with a name and a weights file each."""
+    listed = table.take("folds", [])
+    if not isinstance(listed, list) or len(listed) < 2 or not all(isinstance(entry, dict) for entry in listed):
+        table.refuse("folds", 'two or more tables such as { name = "0", weights = "fold0.safetensors" }')
+    folds = []
+    for number, entry in enumerate(listed, start=1):
+        one = CheckedTable(f"ensemble.folds entry {number}", entry)
+        folds.append(Fold(one.text("name"), one.text("weights")))
+        one.finish()
+    names = [fold.name for fold in folds]
+    if len(set(names)) != len(names) or ALL_FOLDS in names:
+        table.refuse("folds", f"a name of its own for every fold, and none of them '{ALL_FOLDS}'")
+    return tuple(folds)
 
 
-def _size(table: CheckedTable, layout: str) -> tuple[int, ...]:
-    value = table.take("size", [])
-    wanted = 3 if layout == "3d" else 2
-    good = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in value)
-    if not good or len(value) not in (0, wanted):
-        table.refuse("size", f"{wanted} whole numbers {_AXES[layout]} for layout {layout}")
-    return tuple(value)
-
-
-def _spacing(table: CheckedTable, layout: str) -> tuple[float, ...]:
-    wanted = 3 if layout == "3d" else 2
-    spacing = table.numbers("spacing", (), (0, wanted))
-    if any(value <= 0 for value in spacing):
-        table.refuse("spacing", f"{wanted} positive numbers in mm {_AXES[layout]}")
-    return spacing
-
-
-def _orientation(table: CheckedTable) -> str:
-    code = table.text("orientation", "").upper()
-    axes = {frozenset(pair) for pair in ("LR", "PA", "SI")}
-    used = {axis for axis in axes for letter in code if letter in axis}
-    if code and (len(code) != 3 or len(used) != 3):
-        table.refuse(
-            "orientation", 'three letters for column, row and slice, one each of R/L, A/P and S/I, such as "RAS"'
-        )
-    return code
+def _range(table: CheckedTable, key: str) -> tuple[float, ...]:
+    limits = table.numbers(key, (), (0, 2))
+    if limits and not 0 < limits[0] <= limits[1]:
+        table.refuse(key, "the least and the most, both above 0")
+    return limits
 
 
 def _explain(table: CheckedTable, classes: tuple[str, ...]) -> ExplainSpec:
     layer = table.text("layer", "") or None
     target = table.text("target", "") or None
-    if target is not None and target not in classes:
+    if target is not None and classes and target not in classes:
         table.refuse("target", "one of the classes: " + ", ".join(f'"{name}"' for name in classes))
     spec = ExplainSpec(layer, target, table.choice("baseline", BASELINES, "minimum"))
     table.finish()

@@ -94,6 +94,14 @@ class CheckedTable:
             self.refuse(key, f"a whole number from {minimum} up")
         return value
 
+    def wholes(self, key: str, count: int) -> tuple[int, ...]:
+        """A list of ``count`` whole numbers above 0."""
+        value = self.take(key)
+        good = isinstance(value, (list, tuple)) and all(type(item) is int and item > 0 for item in value)
+        if not good or len(value) != count:
+            self.refuse(key, f"a list of {count} whole numbers above 0")
+        return tuple(value)
+
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number; without a default it must be there."""
         value = self.take(key, default)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from saliency_viewer.models.baselines import make_baseline, value_range
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.forward import count_outputs, run_network
 from saliency_viewer.models.prepared import Preparation, Prepared, project_map
+from saliency_viewer.models.spatial_chain import MOST_INVENTED
 from saliency_viewer.runtime.context import RunContext
 
 if TYPE_CHECKING:
@@ -29,21 +31,55 @@ class Classifier:
 
     Attributes
     ----------
-    card:
-        What the package says.
     network:
         The torch module: evaluation mode, float32, raw outputs (N, outputs).
     model_hash:
         sha256 over card, weights and code.
     device:
         Where the network is.
+    fold:
+        Which one of an ensemble it is, or which ones together; empty for a network alone.
+    doubts:
+        What of the package's own description is not followed: sentences that go with every answer.
     """
 
-    def __init__(self, card: ModelCard, network: nn.Module, model_hash: str, device: str = "cpu") -> None:
-        self.card = card
+    def __init__(
+        self,
+        card: ModelCard,
+        network: nn.Module,
+        model_hash: str,
+        device: str = "cpu",
+        fold: str = "",
+        doubts: tuple[str, ...] = (),
+    ) -> None:
+        self._written = card
         self.network = network
         self.model_hash = model_hash
         self.device = device
+        self.fold = fold
+        self.doubts = doubts
+
+    @property
+    def members(self) -> tuple[Classifier, ...]:
+        """The networks whose maps are averaged: this one alone, or the folds of an ensemble."""
+        return (self,)
+
+    @cached_property
+    def card(self) -> ModelCard:
+        """What the package says; classes that it does not name have the names of their numbers.
+
+        Raises :class:`UserError` as :attr:`outputs` does, when the classes have no names.
+        """
+        card = self._written
+        if card.output.classes:
+            return card
+        card = replace(card, output=heads.named(card.output, self.outputs))
+        target, classes = card.explain.target, card.output.classes
+        if target is not None and target not in classes:
+            raise UserError(
+                f"The model has no class '{target}', which is its card's target.", near_match(target, classes)
+            )
+        return card
 
     @cached_property
     def outputs(self) -> int:
@@ -51,8 +87,9 @@ class Classifier:
 
         Raises :class:`UserError` when the classes do not fit them, or the network cannot take its input size.
         """
-        count = count_outputs(self.network, self.card.input, self.device)
-        heads.check_head(self.card.output, count)
+        card = self._written
+        count = count_outputs(self.network, card.input, self.device)
+        heads.check_head(heads.named(card.output, count), count)
         return count
 
     def prepare(self, volume: Volume, slices: Sequence[int] | None = None) -> Prepared:
@@ -71,7 +108,14 @@ class Classifier:
         context = context or RunContext()
         context.report(0.0, "Asking the model")
         preparation = Preparation(self.card.input, volume)
-        slices = self._slices(volume, None)
+        return self._prediction(self.logits(preparation, context, batch_size), _invented(self.card, preparation))
+
+    def logits(self, preparation: Preparation, context: RunContext, batch_size: int) -> NDArray[np.float64]:
+        """(slices, classes) of a slice-wise network, (1, classes) of one that takes the volume whole.
+
+        Raises :class:`UserError` when they are no numbers.
+        """
+        slices = self._slices(preparation.volume, None)
         raw: list[NDArray[np.float64]] = []
         # Inputs are made batch by batch: those of a whole CT together can need more memory than there is.
         starts = range(0, len(slices), max(batch_size, 1)) if self._slice_wise else range(1)
@@ -79,7 +123,14 @@ class Classifier:
             prepared = preparation.of(slices[start : start + max(batch_size, 1)], self.device)
             raw.append(run_network(self.network, prepared.inputs, context))
             context.report((number + 1) / len(starts), "Asking the model")
-        return self._prediction(np.concatenate(raw))
+        together = np.concatenate(raw)
+        heads.check_head(self.card.output, together.shape[1])
+        if not np.isfinite(together).all():
+            raise UserError(
+                "The network's answer is not a number (NaN or infinite).",
+                "Check the intensity steps in model.toml, and whether the weights belong to the network.",
+            )
+        return heads.to_logits(together, self.card.output)
 
     def target(self, name: str | None, prediction: Prediction) -> ScoreTarget:
         """The score to explain: of class ``name``, else the card's target, else the predicted class.
@@ -150,26 +201,30 @@ class Classifier:
                 raise UserError(f"There is no slice {index}.", f"Slices are counted from 0 to {count - 1}.")
         return tuple(dict.fromkeys(int(index) for index in wanted))
 
-    def _prediction(self, raw: NDArray[np.float64]) -> Prediction:
-        spec = self.card.output
-        heads.check_head(spec, raw.shape[1])
-        if not np.isfinite(raw).all():
-            raise UserError(
-                "The network's answer is not a number (NaN or infinite).",
-                "Check the intensity steps in model.toml, and whether the weights belong to the network.",
-            )
-        all_logits = heads.to_logits(raw, spec)
-        on_volume = self._slice_wise and len(raw) > 1
-        logits, index = heads.aggregate(all_logits, spec, raw.shape[1]) if on_volume else (all_logits[0], None)
-        probabilities = heads.to_probabilities(logits, spec, raw.shape[1])
-        warning = heads.threshold_warning(probabilities, spec, raw.shape[1])
+    def _prediction(self, all_logits: NDArray[np.float64], warning: str) -> Prediction:
+        spec, outputs = self.card.output, self.outputs
+        on_volume = self._slice_wise and len(all_logits) > 1
+        logits, index = heads.aggregate(all_logits, spec, outputs) if on_volume else (all_logits[0], None)
+        probabilities = heads.to_probabilities(logits, spec, outputs)
+        warnings = (*self.doubts, warning, heads.threshold_warning(probabilities, spec, outputs))
         return Prediction(
             classes=spec.classes,
             logits=logits,
             probabilities=probabilities,
-            predicted=heads.predicted_class(probabilities, spec, raw.shape[1]),
+            predicted=heads.predicted_class(probabilities, spec, outputs),
             aggregate=spec.aggregate if on_volume else "",
             slice_index=index,
             slice_logits=all_logits if on_volume else None,
-            warnings=(warning,) if warning else (),
+            warnings=tuple(warning for warning in warnings if warning),
         )
+
+
+def _invented(card: ModelCard, preparation: Preparation) -> str:
+    """A warning when resampling makes up most of what the network sees, unless the card speaks of spacings itself."""
+    factor = preparation.chain.finest
+    if factor <= MOST_INVENTED or card.pixel_spacing or card.slice_spacing:
+        return ""
+    return (
+        f"This model sees the image resampled {factor:.2g} times finer than it was taken along one axis: "
+        "most of that was never measured, and its answer may mean nothing."
+    )

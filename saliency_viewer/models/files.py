@@ -11,6 +11,7 @@ from saliency_viewer.errors import UserError
 
 CARD_NAME = "model.toml"
 SUMS_NAME = "SHA256SUMS"
+BUNDLE_NAME = "configs/metadata.json"  # of a MONAI bundle, which needs no card
 _LARGEST_MEMBER = 16 * 2**30  # bytes; larger ones are an attack or a mistake
 
 
@@ -111,10 +112,13 @@ class MemoryFiles(PackageFiles):
 
 
 def _top_folder(names: list[str]) -> str:
-    if CARD_NAME in names:
-        return ""
-    cards = [name for name in names if name.count("/") == 1 and name.endswith("/" + CARD_NAME)]
-    return cards[0][: -len(CARD_NAME)] if len(cards) == 1 else ""
+    for wanted in (CARD_NAME, BUNDLE_NAME):
+        if wanted in names:
+            return ""
+        deeper = [name for name in names if name.partition("/")[2] == wanted]
+        if len(deeper) == 1:
+            return deeper[0][: -len(wanted)]
+    return ""
 
 
 def safe_name(name: str) -> str:
@@ -149,10 +153,10 @@ def open_files(path: str | Path) -> PackageFiles:
         files = ZipFiles(place)
     else:
         raise UserError("There is no model package at that place.", "Choose a folder or zip with a model.toml in it.")
-    if not files.has(CARD_NAME):
+    if not files.has(CARD_NAME) and not files.has(BUNDLE_NAME):
         raise UserError(
             "There is no model.toml, so this is not a model package.",
-            "Choose a folder or zip with a model.toml and a weights file in it.",
+            "Choose a folder or zip with a model.toml and a weights file in it, or a MONAI bundle.",
         )
     return files
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from saliency_viewer.domain import InputSpec
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.polling import polled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +26,8 @@ def make_ready(network: nn.Module, spec: InputSpec, device: str) -> nn.Module:
     Channels-last networks get their axes, and of tuples and dictionaries the main output is taken, by hooks
     on the outermost module, so that the names of all layers stay.
     """
-    if spec.order == "channels_last":
+    # Keras networks are given (N, C, *spatial) and turn it themselves, whatever the card says of Keras' own order.
+    if spec.order == "channels_last" and not getattr(network, "channels_first", False):
         network.register_forward_pre_hook(_channels_last)
     network.register_forward_hook(_main_output)
     return network.float().to(device).eval().requires_grad_(False)
@@ -62,8 +64,9 @@ def _main_output(_module: Any, _inputs: Any, output: Any) -> Tensor:
 
 
 def input_shape(spec: InputSpec) -> tuple[int, ...]:
-    """(1, C, *spatial) of one sample."""
-    return (1, spec.channels, *(spec.size or _PROBE[spec.layout]))
+    """(1, C, *spatial) of one sample, in the network's order of axes."""
+    size = spec.size or _PROBE[spec.layout]
+    return (1, spec.channels, *(size[::-1] if spec.axes == "xyz" else size))
 
 
 def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:
@@ -91,7 +94,7 @@ def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDAr
     import torch
 
     try:
-        with torch.no_grad(), _poll(context):
+        with torch.no_grad(), polled(context):
             return np.asarray(network(inputs).cpu().double().numpy())
     except torch.OutOfMemoryError as error:
         if len(inputs) == 1:
@@ -100,15 +103,3 @@ def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDAr
             ) from error
     half = (len(inputs) + 1) // 2
     return np.concatenate([run_network(network, part, context) for part in (inputs[:half], inputs[half:])])
-
-
-def _poll(context: RunContext) -> Any:
-    """A torch mode that asks at every operator whether to stop: one 3D convolution alone can take a second."""
-    from torch.overrides import TorchFunctionMode
-
-    class Poll(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            context.check()
-            return func(*args, **(kwargs or {}))
-
-    return Poll()

@@ -51,6 +51,7 @@ def layer_tree(classifier: Classifier) -> LayerNode:
     """
     from saliency_viewer.models.forward import count_outputs, input_shape
 
+    classifier = classifier.members[0]  # the folds of an ensemble are alike
     shapes: dict[int, tuple[int, ...]] = {}
     with _shapes_noted(classifier.network, shapes):
         count_outputs(classifier.network, classifier.card.input, classifier.device)

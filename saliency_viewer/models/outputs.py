@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,16 @@ from saliency_viewer.domain import OutputSpec
 from saliency_viewer.errors import UserError
 
 _SMALLEST = 1e-12  # keeps log-odds of a probability of exactly 0 or 1 finite
+
+
+def named(spec: OutputSpec, outputs: int) -> OutputSpec:
+    """``spec`` with its classes, which are named "class 0", "class 1", ... where the card leaves them out.
+
+    A network with one output tells two classes apart.
+    """
+    if spec.classes:
+        return spec
+    return replace(spec, classes=tuple(f"class {k}" for k in range(max(outputs, 2))))
 
 
 def check_head(spec: OutputSpec, outputs: int) -> None:

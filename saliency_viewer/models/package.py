@@ -1,33 +1,37 @@
-"""Reading, writing and checking model packages."""
+"""Reading and checking model packages."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saliency_viewer.domain import ModelCard
+from saliency_viewer.domain import Fold, ModelCard
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of, build_network
+from saliency_viewer.models.bundle import read_bundle
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
+from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.classifier import Classifier
-from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files, safe_name
+from saliency_viewer.models.ensemble import Ensemble, chosen_folds
+from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files
 from saliency_viewer.models.forward import make_ready
+from saliency_viewer.models.logits import give_logits
 from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
-from saliency_viewer.runtime.files import make_folder, write_error
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 def load_package(
-    path: str | Path | PackageFiles, trust_code: Trust = False, device: str = "cpu", runs: bool = True
+    path: str | Path | PackageFiles,
+    trust_code: Trust = False,
+    device: str = "cpu",
+    runs: bool = True,
+    fold: str = "",
 ) -> Classifier:
     """The classifier in a package: a folder, the ``model.toml`` in it, or a zip.
 
@@ -42,6 +46,8 @@ def load_package(
         ``cpu`` or ``cuda``.
     runs:
         Whether it is run once on zeros, which tells whether its head and the card's layer fit.
+    fold:
+        Of an ensemble the one to load; empty or "mean" for all of them together.
 
     Raises
     ------
@@ -50,26 +56,44 @@ def load_package(
         and no code in the weights file is run.
     """
     files = path if isinstance(path, PackageFiles) else open_files(path)
-    card, card_bytes = _card_in(files)
+    card, card_bytes, doubts = _card_in(files)
     if card.task != "classification":
         raise UserError(
             "This package holds a segmentation network, which cannot be explained yet.",
             "Choose a package with a classification network.",
         )
-    if not files.has(card.weights):
-        raise missing(card.weights)
-    content = files.read(card.weights)
+    read_case_lists(files, card)
+    trust = functools.cache(trust_code) if callable(trust_code) else trust_code  # asked once, not for every fold
+    folds = chosen_folds(card, fold)
+    members = [_member(card, card_bytes, one, files, trust, device, doubts) for one in folds]
+    classifier = members[0] if len(members) == 1 else Ensemble(members)
+    if runs:
+        _check_layer(classifier)
+    return classifier
+
+
+def _member(
+    card: ModelCard,
+    card_bytes: bytes,
+    fold: Fold,
+    files: PackageFiles,
+    trust_code: Trust,
+    device: str,
+    doubts: tuple[str, ...],
+) -> Classifier:
+    """One network with its weights."""
+    if not files.has(fold.weights):
+        raise missing(fold.weights)
+    content = files.read(fold.weights)
     digest = hashlib.sha256(content)
-    compare_sums(files, card.weights, digest.hexdigest())
+    compare_sums(files, fold.weights, digest.hexdigest())
     network = _network(card, files, content, trust_code)
+    give_logits(network, card.output)
     del content  # weights can be large
     code = own_code(card.architecture, files)
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
-    classifier = Classifier(card, make_ready(network, card.input, device), model_hash, device)
-    if runs:
-        _check_layer(classifier)
-    return classifier
+    return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name, doubts)
 
 
 def _network(card: ModelCard, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
@@ -88,14 +112,19 @@ def read_card(path: str | Path) -> tuple[ModelCard, OwnCode | None]:
     Raises :class:`UserError` when there is no package or its card is wrong.
     """
     files = open_files(path)
-    card, _ = _card_in(files)
+    card, _, _ = _card_in(files)
     return card, own_code(card.architecture, files)
 
 
-def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes]:
+def _card_in(files: PackageFiles) -> tuple[ModelCard, bytes, tuple[str, ...]]:
+    """(the card, its bytes, what of a bundle is not followed); a MONAI bundle's card is made of what it says."""
+    if not files.has(CARD_NAME):
+        bundle = read_bundle(files)
+        text = card_to_toml(bundle.card)
+        return parse_card(text), text.encode(), bundle.doubts
     content = files.read(CARD_NAME)
     try:
-        return parse_card(content.decode("utf-8-sig")), content
+        return parse_card(content.decode("utf-8-sig")), content, ()
     except UnicodeDecodeError as error:
         raise UserError("model.toml is not UTF-8 text.", "Save it as UTF-8.") from error
 
@@ -119,94 +148,9 @@ def _check_layer(classifier: Classifier) -> None:
 
     classifier.outputs  # noqa: B018 - computed, checked and kept
     layer = classifier.card.explain.layer
-    names = [name for name, _ in classifier.network.named_modules() if name]
+    names = [name for name, _ in classifier.members[0].network.named_modules() if name]
     if layer is not None and layer not in names:
         raise UserError(f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
-
-
-def write_package(folder: str | Path, card: str | ModelCard, state_dict: Mapping[str, Tensor]) -> None:
-    """Write a package folder: ``model.toml``, safetensors weights and their sha256, all or nothing.
-
-    Parameters
-    ----------
-    folder:
-        Where; an older package there is replaced, any other non-empty folder refused.
-    card:
-        The card or its text, which is kept as it is; ``weights`` must end in ``.safetensors``.
-    state_dict:
-        The weights, saved in their own precision.
-    """
-    text = card if isinstance(card, str) else card_to_toml(card)
-    parsed = parse_card(text)
-    name = safe_name(parsed.weights)
-    if not name.endswith(".safetensors") or "/" in name:
-        raise UserError("New packages hold safetensors weights.", 'Write weights = "weights.safetensors".')
-    write_files(folder, package_files(text, parsed.weights, safetensors_bytes(state_dict)))
-
-
-def safetensors_bytes(state_dict: Mapping[str, Tensor]) -> bytes:
-    """Weights as safetensors, each in its own precision."""
-    import safetensors.torch
-
-    # Tensors that share memory are written apart, as safetensors wants.
-    return safetensors.torch.save({key: value.detach().cpu().contiguous().clone() for key, value in state_dict.items()})
-
-
-def package_files(card: str, weights: str, content: bytes, more: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-    """The files of a package by name: its card, its weights and their sha256, and more."""
-    sums = f"{hashlib.sha256(content).hexdigest()}  {weights}\n"
-    return {CARD_NAME: card.encode("utf-8"), weights: content, SUMS_NAME: sums.encode("utf-8"), **(more or {})}
-
-
-def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
-    """Write a package folder, all or nothing; an older package there is replaced, any other folder refused."""
-    target = Path(folder)
-    refuse_other_folder(target)
-    try:
-        make_folder(target.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-    except OSError as error:
-        raise write_error(error) from error
-    try:
-        _fill(temporary, files)
-        _swap(temporary, target)
-    except OSError as error:
-        raise write_error(error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def refuse_other_folder(folder: Path) -> None:
-    """Raise :class:`UserError` for a folder that holds other things than a package."""
-    try:
-        taken = folder.is_dir() and any(folder.iterdir()) and not (folder / CARD_NAME).is_file()
-    except OSError as error:
-        raise write_error(error) from error
-    if taken:
-        raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
-
-
-def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    umask = os.umask(0)
-    os.umask(umask)
-    folder.chmod(0o777 & ~umask)  # mkdtemp makes folders private; a package follows the user's mask
-
-
-def _swap(temporary: Path, target: Path) -> None:
-    """Put the finished folder in place; the older package is removed only after that."""
-    if not target.exists():
-        temporary.replace(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
-    target.replace(old)
-    try:
-        temporary.replace(target)
-    except OSError:
-        old.replace(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
@@ -214,7 +158,8 @@ def check_package(path: str | Path, trust_code: Trust = False) -> list[str]:
 
     Raises :class:`UserError` with the first thing that is wrong.
     """
-    return describe(load_package(path, trust_code))
+    classifier = load_package(path, trust_code)
+    return describe(classifier) + [f"Note: {doubt}" for doubt in classifier.doubts]
 
 
 def describe(classifier: Classifier) -> list[str]:
@@ -222,12 +167,19 @@ def describe(classifier: Classifier) -> list[str]:
     card = classifier.card
     weights = sum(parameter.numel() for parameter in classifier.network.parameters())
     size = " x ".join(map(str, card.input.size)) or "any size"
+    fit = f"{len(card.input.spatial)} spatial steps" if card.input.spatial else f"fit {card.input.fit}"
     lines = [
         f"{card.name} {card.version}: {card.architecture}, {weights:,} weights.",
-        f"Input: {card.input.layout}, channels {card.input.channels}, {size}, fit {card.input.fit}.",
+        *(
+            [f"An ensemble of {len(card.folds)} folds: {', '.join(fold.name for fold in card.folds)}."]
+            if card.folds
+            else []
+        ),
+        f"Input: {card.input.layout}, channels {card.input.channels}, {size}, {fit}.",
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",
         f"sha256: {classifier.model_hash}",
     ]
-    if not card.input.intensity:
+    lines += [f"Note: {note}" for note in getattr(classifier.network, "notes", ())]
+    if not (card.input.intensity or card.input.intensity_after):
         lines.append("Note: no intensity steps, so the network gets the modality values as they are.")
     return lines

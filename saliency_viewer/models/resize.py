@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency_viewer.domain.model_card import Interpolation
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Interpolation = Literal["linear", "nearest", "cubic"]
+_FUZZ = 1e-9  # of a cell: an edge that rounding moved is still that edge
+
 Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -32,16 +35,25 @@ def _cubic(a: float) -> Kernel:
 
 
 def resize_matrix(size: int, new_size: int, interpolation: Interpolation, antialias: bool) -> csr_matrix:
-    """The (new_size, size) float32 matrix that resizes along one axis; its rows sum to one.
-
-    Output i looks at (i + 1/2) * size / new_size - 1/2. With ``antialias`` the kernel is widened by the
-    scale when shrinking, and cut and renormalised at the border; without it, indices are clamped at the
-    border. Equals torch's ``interpolate`` with ``align_corners=False`` (``nearest`` is its nearest-exact).
-    """
+    """The (new_size, size) float32 matrix that resizes along one axis; see :func:`sampling_matrix`."""
     scale = size / new_size
-    centre = (np.arange(new_size) + 0.5) * scale
+    return sampling_matrix(size, new_size, (scale - 1.0) / 2.0, scale, interpolation, antialias)
+
+
+def sampling_matrix(
+    size: int, new_size: int, start: float, scale: float, interpolation: Interpolation, antialias: bool
+) -> csr_matrix:
+    """The (new_size, size) float32 matrix that reads at ``start + scale * i``; its rows sum to one.
+
+    With ``antialias`` the kernel is widened by the scale when shrinking, and cut and renormalised at the
+    border; without it, indices are clamped at the border. Equals torch's ``interpolate`` with
+    ``align_corners=False`` (``nearest`` is its nearest-exact, ``area`` the mean of all cells that are touched).
+    """
+    centre = start + scale * np.arange(new_size, dtype=np.float64) + 0.5  # from the outer border of the first cell
+    if interpolation == "area":
+        return _area_matrix(centre, scale, size)
     if interpolation == "nearest":
-        nearest = np.clip(np.floor(centre).astype(np.int64), 0, size - 1)
+        nearest = np.clip(np.floor(centre + _FUZZ).astype(np.int64), 0, size - 1)
         return _sparse(np.arange(new_size), nearest, np.ones(new_size), (new_size, size))
     radius = 1 if interpolation == "linear" else 2
     # Both parameters of the cubic kernel are torch's: -0.5 with the antialias filter, -0.75 without.
@@ -55,6 +67,22 @@ def resize_matrix(size: int, new_size: int, interpolation: Interpolation, antial
         weights /= weights.sum(axis=1, keepdims=True)
     rows = np.repeat(np.arange(new_size), columns.shape[1])
     return _sparse(rows, np.clip(columns, 0, size - 1).ravel(), weights.ravel(), (new_size, size))
+
+
+def _area_matrix(centre: NDArray[np.float64], scale: float, size: int) -> csr_matrix:
+    """Each new cell is the plain mean of the old cells that it touches (torch's adaptive average pooling)."""
+    first = np.clip(np.floor(centre - scale / 2 + _FUZZ).astype(np.int64), 0, size - 1)
+    last = np.clip(np.ceil(centre + scale / 2 - _FUZZ).astype(np.int64) - 1, first, size - 1)
+    counts = last - first + 1
+    rows = np.repeat(np.arange(len(centre)), counts)
+    columns = np.concatenate([np.arange(a, b + 1) for a, b in zip(first, last, strict=True)])
+    return _sparse(rows, columns, 1.0 / counts[rows], (len(centre), size))
+
+
+def shift_matrix(size: int, new_size: int, start: int) -> csr_matrix:
+    """The (new_size, size) matrix that takes cells from ``start`` on as they are; beyond the old axis it has zeros."""
+    rows = np.arange(max(0, -start), min(new_size, size - start))
+    return _sparse(rows, rows + start, np.ones(len(rows)), (new_size, size))
 
 
 def lookup_matrix(positions: NDArray[np.float64], low: int, high: int, size: int) -> csr_matrix:

@@ -1,114 +1,79 @@
 """From the image's grid to the network's and back: one affine map of indices for each axis.
 
-Orientation, spacing, fit, crop and padding are all separable, so the whole chain is, for each axis, a
-list of resizes followed by an offset. The way back needs no approximation: a voxel's place on the
-network's grid follows from the same numbers.
+Every spatial step is separable, so the whole chain is, for each axis, a list of moves. The way back needs no
+approximation: a voxel's place on the network's grid follows from the same numbers.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.domain import InputSpec
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.axis_map import AxisMap
 from saliency_viewer.models.orientation import Turn, turn_to
-from saliency_viewer.models.resize import Interpolation, apply_along, lookup_matrix, resize_matrix
+from saliency_viewer.models.resize import apply_along
+from saliency_viewer.models.spatial_steps import Stage, checked_step, size_text, steps_of
 from saliency_viewer.spatial import Geometry
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
-_EDGE = 1e-6  # of a cell: a centre exactly on the edge of what the network saw counts as seen
-
-
-@dataclass(frozen=True)
-class AxisMap:
-    """One axis.
-
-    ``sizes`` are the image's size and the size after each resize; then ``offset`` cells of padding before
-    the content (negative: cells cut off) make ``size`` cells.
-    """
-
-    sizes: tuple[int, ...]
-    offset: int
-    size: int
-
-    @property
-    def content(self) -> tuple[int, int]:
-        """First and last cell of the network's grid that shows image, not padding."""
-        return max(self.offset, 0), min(self.offset + self.sizes[-1], self.size) - 1
-
-    def positions(self) -> NDArray[np.float64]:
-        """Where each image index lies on the network's grid, in cells."""
-        index = np.arange(self.sizes[0], dtype=np.float64)
-        return (index + 0.5) * (self.sizes[-1] / self.sizes[0]) - 0.5 + self.offset
-
-    def seen(self) -> NDArray[np.bool_]:
-        """Which image indices have their centre inside what the network saw."""
-        low, high = self.content
-        positions = self.positions()
-        return (positions >= low - 0.5 - _EDGE) & (positions <= high + 0.5 + _EDGE)
-
-    def forward(self, interpolation: Interpolation, antialias: bool) -> csr_matrix | None:
-        """The resize as one matrix onto the content before padding, None when nothing changes."""
-        pairs = [(a, b) for a, b in zip(self.sizes, self.sizes[1:], strict=False) if a != b]
-        if not pairs:
-            return None
-        matrices = [resize_matrix(a, b, interpolation, antialias) for a, b in pairs]
-        return reduce(lambda first, second: second @ first, matrices)
-
-    def backward(self) -> csr_matrix:
-        """The matrix that reads a map on the network's grid at every image index."""
-        low, high = self.content
-        return lookup_matrix(self.positions(), low, high, self.size)
+# Of the frequencies that a grid f times finer can hold, only the lowest f-th part was measured. Beyond this factor more
+# than two of three samples are interpolated, whereas networks are trained on slices resampled by up to two or so.
+MOST_INVENTED = 3.0
 
 
 @dataclass(frozen=True)
 class SpatialChain:
-    """The whole way. ``axes`` belong to the last axes of the turned image: two for slice-wise networks."""
+    """The whole way. ``axes`` belong to the last axes of the turned image: two for slice-wise networks.
+
+    ``finest`` is how many times closer together cells came by a ``spacing`` step, at most along one axis.
+    ``turned_round`` (card: axes "xyz"): the network takes its axes in the opposite order, (column, row, slice) or
+    (column, row). It is the last thing on the way there and the first on the way back; ``axes`` stay in our order.
+    """
 
     turn: Turn
     axes: tuple[AxisMap, ...]
-    interpolation: Interpolation
-    antialias: bool
     pad_value: float
+    finest: float = 1.0
+    turned_round: bool = False
 
     @property
     def size(self) -> tuple[int, ...]:
-        """Spatial shape of the network's input."""
-        return tuple(axis.size for axis in self.axes)
+        """Spatial shape of the network's input, in its own order of axes."""
+        sizes = tuple(axis.size for axis in self.axes)
+        return sizes[::-1] if self.turned_round else sizes
+
+    def in_networks_order(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The last axes, one for each of ``axes``, in the network's order, or from there in ours; a view."""
+        if not self.turned_round:
+            return values
+        first = values.ndim - len(self.axes)
+        return values.transpose(*range(first), *reversed(range(first, values.ndim)))
 
     def forward(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(..., slice, row, column) to (..., slice, *size) or (..., *size), padded with ``pad_value``."""
+        """(..., slice, row, column) to (..., slice, *size) or (..., *size), padded with ``pad_value``.
+
+        The axes stay in our order.
+        """
         values = self.turn.apply(array)
         first = values.ndim - len(self.axes)
+        # Every row of a resize sums to one, so that padding with zeros of what lies above the padding is the same.
+        lift = np.float32(self.pad_value) if any(axis.pads for axis in self.axes) else np.float32(0)
+        values = values - lift if lift else values
         # The axis that shrinks most goes first: the others then have less to do.
-        for k in sorted(range(len(self.axes)), key=lambda k: self.axes[k].sizes[-1] / self.axes[k].sizes[0]):
-            matrix = self.axes[k].forward(self.interpolation, self.antialias)
+        for k in sorted(range(len(self.axes)), key=lambda k: self.axes[k].size / self.axes[k].count):
+            matrix = self.axes[k].forward
             if matrix is not None:
                 values = apply_along(matrix, values, first + k)
-        return self._placed(values, first)
-
-    def _placed(self, values: NDArray[np.float32], first: int) -> NDArray[np.float32]:
-        put: list[slice] = []
-        taken: list[slice] = []
-        for axis in self.axes:
-            low, high = axis.content
-            put.append(slice(low, high + 1))
-            taken.append(slice(low - axis.offset, high + 1 - axis.offset))
-        out = np.full((*values.shape[:first], *self.size), self.pad_value, dtype=np.float32)
-        lead: list[slice] = [slice(None)] * first
-        out[tuple(lead + put)] = values[tuple(lead + taken)]
-        return out
+        return values + lift if lift else values
 
     def backward(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(slice, *size) or (*size) on the network's grid to (slice, row, column); NaN where it saw nothing."""
+        values = self.in_networks_order(values)
         first = values.ndim - len(self.axes)
         for k, axis in enumerate(self.axes):
             values = apply_along(axis.backward(), values, first + k)
@@ -117,59 +82,53 @@ class SpatialChain:
         return np.ascontiguousarray(self.turn.undo(values))
 
 
-def plan_chain(spec: InputSpec, geometry: Geometry) -> SpatialChain:
+Look = Callable[[SpatialChain], NDArray[np.float32]]
+
+
+def plan_chain(spec: InputSpec, geometry: Geometry, look: Look | None = None) -> SpatialChain:
     """The chain that brings an image on ``geometry`` to what ``spec`` asks for.
 
-    Raises :class:`UserError` when millimetres are needed and not known, or a size does not fit.
+    ``look(chain)`` gives the image's values, (channel, slice, row, column), after the steps so far; only a crop to the
+    foreground asks for them. Raises :class:`UserError` when millimetres are needed and not known, or a size does not
+    fit.
     """
     slice_wise = spec.layout != "3d"
     turn = turn_to(spec.orientation, geometry, slice_wise)
     skip = 1 if slice_wise else 0
-    shape = turn.shape(geometry.shape)[skip:]
-    spaced = _spaced(spec, shape, tuple(geometry.spacing[axis] for axis in turn.order[skip:]), geometry)
-    fitted = _fitted(spec, spaced)
-    size = spec.size or fitted
-    if spec.fit == "none" and size != fitted:
+    spacing = tuple(geometry.spacing[axis] for axis in turn.order[skip:])
+    columns = geometry.affine[:3, list(turn.order)] * np.where(turn.flips, -1.0, 1.0)
+    chain = SpatialChain(turn, tuple(map(AxisMap, turn.shape(geometry.shape)[skip:])), spec.pad_value)
+    for number, entry in enumerate(steps_of(spec), start=1):
+        chain = _with_step(
+            chain, spec, entry, number, spacing if geometry.calibration != "none" else None, look, columns
+        )
+    if spec.size and chain.size != spec.size:
         raise UserError(
-            f"This network wants images of {_text(size)}, but this one has {_text(fitted)}.",
+            f"This network wants images of {size_text(spec.size)}, but this one has {size_text(chain.size)}.",
             'Choose another image, or let the model\'s author set fit = "letterbox" or "crop".',
         )
-    maps = tuple(
-        AxisMap((n, *(() if m == n else (m,)), *(() if f == m else (f,))), _offset(f, s), s)
-        for n, m, f, s in zip(shape, spaced, fitted, size, strict=True)
-    )
-    return SpatialChain(turn, maps, spec.interpolation, spec.antialias, spec.pad_value)
+    return chain
 
 
-def _spaced(spec: InputSpec, shape: tuple[int, ...], spacing: tuple[float, ...], geometry: Geometry) -> tuple[int, ...]:
-    if not spec.spacing:
-        return shape
-    if geometry.calibration == "none":
-        raise UserError(
-            "This network wants images of a certain spacing in millimetres, but this image has no calibration.",
-            "Choose the DICOM or NIfTI original of the image.",
-        )
-    return tuple(max(1, round(n * have / want)) for n, have, want in zip(shape, spacing, spec.spacing, strict=True))
+def _with_step(
+    chain: SpatialChain,
+    spec: InputSpec,
+    entry: Mapping[str, Any],
+    number: int,
+    spacing: tuple[float, ...] | None,
+    look: Look | None,
+    columns: NDArray[np.float64],
+) -> SpatialChain:
+    step, keys = checked_step(entry, len(chain.axes), number)
+    now = None if spacing is None else tuple(mm * axis.step for mm, axis in zip(spacing, chain.axes, strict=True))
 
+    def values() -> NDArray[np.float32]:
+        if look is None:
+            raise ValueError("a crop to the foreground needs the image")
+        return look(chain)
 
-def _fitted(spec: InputSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The content's size after the resize of ``fit``."""
-    if spec.fit == "stretch":
-        return spec.size
-    if spec.fit == "letterbox":
-        scale = min(want / have for want, have in zip(spec.size, shape, strict=True))
-        return tuple(min(want, max(1, round(n * scale))) for n, want in zip(shape, spec.size, strict=True))
-    if spec.fit == "crop" and spec.resize is not None:
-        shorter = min(shape)
-        # torchvision's Resize(n) cuts the longer side down to a whole number; networks were trained with that.
-        return tuple(spec.resize if n == shorter else math.floor(spec.resize * n / shorter) for n in shape)
-    return shape
-
-
-def _offset(content: int, size: int) -> int:
-    """Centred: cells of padding before the content, or minus the cells cut off (torchvision's CenterCrop)."""
-    return (size - content) // 2 if size >= content else -round((content - size) / 2)
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+    skew = columns * [axis.step for axis in chain.axes] if len(chain.axes) == 3 else None
+    moves = step.moves(keys, Stage(chain.size, now, spec.interpolation, spec.antialias, values, skew))
+    axes = tuple(axis.then(move) for axis, move in zip(chain.axes, moves, strict=True))
+    finest = max(chain.finest, *(1 / move.step for move in moves)) if step.name == "spacing" else chain.finest
+    return SpatialChain(chain.turn, axes, chain.pad_value, finest)

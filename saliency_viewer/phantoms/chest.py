@@ -22,7 +22,9 @@ _PHOTONS = 9000.0  # per mm^2 in the open beam
 _TOP = 4095
 
 
-def chest_phantom(seed: int, lesion: Wish = "random", pixels: int = CHEST_PIXELS) -> Phantom:
+def chest_phantom(
+    seed: int, lesion: Wish = "random", pixels: int = CHEST_PIXELS, with_vessels: bool = True, density: float = 1.0
+) -> Phantom:
     """A chest radiograph of a random patient.
 
     Parameters
@@ -33,6 +35,10 @@ def chest_phantom(seed: int, lesion: Wish = "random", pixels: int = CHEST_PIXELS
         The lung, by the patient's side, that holds an opacity; None for none.
     pixels:
         Rows and columns; the field stays 400 mm wide. The detector's noise follows the size of a pixel.
+    with_vessels:
+        False leaves the lungs' vessels out, which take most of the time and are what lesions hide among.
+    density:
+        Of the opacity, times the usual one.
 
     Returns
     -------
@@ -45,8 +51,8 @@ def chest_phantom(seed: int, lesion: Wish = "random", pixels: int = CHEST_PIXELS
     line = ((np.arange(pixels) - (pixels - 1) / 2) * pixel).astype(np.float32)
     x, y = line[np.newaxis, :], line[:, np.newaxis]
     build = anatomy.Build.random(generator(seed, "chest", "build"))
-    masks, opacity, attenuation = _patient(seed, build, x, y, side)
-    image = _film(attenuation + _SOFT * opacity, pixel, generator(seed, "chest", "noise"))
+    masks, opacity, attenuation = _patient(seed, build, x, y, side, with_vessels)
+    image = _film(attenuation + _SOFT * density * opacity, pixel, generator(seed, "chest", "noise"))
     geometry = _geometry(pixels, pixel)
     regions = region_set(geometry, {name: mask[np.newaxis] for name, mask in masks.items()})
     volume = Volume(
@@ -62,7 +68,7 @@ def chest_phantom(seed: int, lesion: Wish = "random", pixels: int = CHEST_PIXELS
 
 
 def _patient(
-    seed: int, build: anatomy.Build, x: Field, y: Field, side: str | None
+    seed: int, build: anatomy.Build, x: Field, y: Field, side: str | None, with_vessels: bool
 ) -> tuple[dict[str, NDArray[np.bool_]], Field, Field]:
     """Masks of the regions, cm of opacity, and the line integral of attenuation without it."""
     pixel = float(x[0, 1] - x[0, 0])
@@ -72,7 +78,8 @@ def _patient(
     for name, sign in (("right", -1), ("left", 1)):
         field = anatomy.lung(x, y, build, sign)
         masks[f"{name} lung"] = (field > 0.3 * field.max()) & (heart < 1.0)
-        branches = vessels(x, y, sign, generator(seed, "chest", "vessels", name))
+        random = generator(seed, "chest", "vessels", name)
+        branches = vessels(x, y, sign, random) if with_vessels else np.zeros_like(heart)
         texture = 0.25 * band_noise(generator(seed, "chest", "texture", name), field.shape, (pixel, pixel), 7.0)
         inside = np.clip(field / 3, 0, 1)
         air += np.clip(field - np.minimum(heart, field) - (1.5 * branches + texture) * inside, 0, None)

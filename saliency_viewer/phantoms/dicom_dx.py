@@ -23,6 +23,11 @@ def write_dicom_dx(phantom: Phantom, folder: Path) -> list[Path]:
 
     Rows and columns are those of the phantom; spacing is that at the detector.
     """
+    return [save(dx_object(phantom), Path(folder) / "image.dcm")]
+
+
+def dx_object(phantom: Phantom) -> Dataset:
+    """The phantom as a dataset that is not yet written."""
     volume = phantom.volume
     ds = new_object(phantom, DigitalXRayImageStorageForPresentation, 1)
     ds.ImageType = ["ORIGINAL", "PRIMARY", ""]
@@ -51,4 +56,4 @@ def write_dicom_dx(phantom: Phantom, folder: Path) -> list[Path]:
     if volume.window is not None:
         ds.WindowCenter, ds.WindowWidth = decimal(volume.window.centre), decimal(volume.window.width)
     add_pixels(ds, volume.array[0])
-    return [save(ds, Path(folder) / "image.dcm")]
+    return ds

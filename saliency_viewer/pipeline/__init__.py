@@ -5,8 +5,10 @@ Importing this package imports neither torch nor Qt.
 
 from saliency_viewer.pipeline.analysis import check_plan, run_plan
 from saliency_viewer.pipeline.batch import BatchOptions, BatchReport, CaseFailure, run_batch
-from saliency_viewer.pipeline.case import CaseFields, explain_case, measure_case
+from saliency_viewer.pipeline.case import CaseFields, combined_regions, explain_case, measure_case
 from saliency_viewer.pipeline.cohort import Case, read_cohort
+from saliency_viewer.pipeline.comparison import compare_models, compare_results, free_name, named, same_question
+from saliency_viewer.pipeline.comparison_files import export_comparison
 from saliency_viewer.pipeline.demo import write_demo
 from saliency_viewer.pipeline.description import DescribeModel, ModelDescription
 from saliency_viewer.pipeline.examining import Applicability, Examination, examine
@@ -31,6 +33,7 @@ from saliency_viewer.pipeline.self_test import self_test
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.study import explain_study, export_study
 from saliency_viewer.pipeline.threads import prepare_torch
+from saliency_viewer.pipeline.training import TrainingOutcome, check_training, run_training
 
 __all__ = [
     "Answered",
@@ -58,21 +61,31 @@ __all__ = [
     "Services",
     "Started",
     "Stopped",
+    "TrainingOutcome",
     "Trial",
     "TryPackage",
     "check_plan",
+    "check_training",
+    "combined_regions",
+    "compare_models",
+    "compare_results",
     "examine",
     "explain_case",
     "explain_study",
+    "export_comparison",
     "export_study",
+    "free_name",
     "image_hash",
     "load_model",
     "measure_case",
     "measure_map",
+    "named",
     "prepare_torch",
     "read_cohort",
     "run_batch",
     "run_plan",
+    "run_training",
+    "same_question",
     "self_test",
     "write_demo",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,14 @@ from saliency_viewer.domain import (
     AttributionMap,
     MethodFailure,
     Prediction,
+    ScoreTarget,
     Volume,
+    study_warnings,
 )
 from saliency_viewer.errors import UserError
-from saliency_viewer.pipeline.services import Services
+from saliency_viewer.pipeline.fold_maps import mean_map
+from saliency_viewer.pipeline.folds import choose_fold
+from saliency_viewer.pipeline.services import LoadedImage, Services
 from saliency_viewer.pipeline.threads import compute_threads
 from saliency_viewer.runtime.context import RunContext
 
@@ -29,11 +34,15 @@ _READ, _PREDICTED, _EXPLAINED = 0.1, 0.25, 0.97  # rough shares of the time
 _SHOWN_SLICES = 3
 
 
-def run_plan(plan: AnalysisPlan, services: Services, context: RunContext | None = None) -> AnalysisResult:
+def run_plan(
+    plan: AnalysisPlan, services: Services, context: RunContext | None = None, known_as: Sequence[str] = ()
+) -> AnalysisResult:
     """Read, predict and explain as ``plan`` says.
 
-    A method that is not defined for the network is listed in ``failures`` of the result; every other
-    fault raises :class:`UserError`. Raises :class:`Cancelled` when the context says so.
+    ``known_as`` are the case's subject and patient, by which a package's lists of training cases are searched, beside
+    the patient's ID in the file and the image itself. A method that is not defined for the network is listed in
+    ``failures`` of the result; every other fault raises :class:`UserError`. Raises :class:`Cancelled` when the context
+    says so.
     """
     context = context or RunContext()
     started = time.perf_counter()
@@ -45,28 +54,40 @@ def run_plan(plan: AnalysisPlan, services: Services, context: RunContext | None 
         context.report(0.0, "Reading the image")
         image = services.image(plan.image, context.part(0.0, _READ))
         context.report(_READ, "Loading the model")
-        classifier = services.classifier(plan.model, device)
+        card, lists = services.card(plan.model), services.case_lists(plan.model)
+        choice = choose_fold(card, lists, plan.fold, (*known_as, image.patient), image.digest)
+        classifier = services.classifier(plan.model, device, choice.fold)
         context.report(_READ, "Asking the model")
-        predicting = context.part(_READ, _PREDICTED)
-        prediction = classifier.predict(image.volume, predicting, batch_size=plan.batch_size)
-        slices = explained_slices(plan, classifier, image.volume, prediction)
-        maps, failures = explain_volume(
-            plan, classifier, image.volume, prediction, slices, context.part(_PREDICTED, _EXPLAINED)
-        )
-    card = classifier.card
-    mismatch = card.mismatch(image.volume.modality, image.volume.body_part, image.volume.view)
+        result = _answered(plan, classifier, image, context)
     context.report(1.0, "Done")
+    told = (choice.warning,) if choice.warning else ()
+    known = choice.is_training_case
+    return replace(
+        result,
+        maps=tuple(replace(m, provenance=replace(m.provenance, is_training_case=known)) for m in result.maps),
+        warnings=(*image.warnings, *told, *result.warnings),
+        is_training_case=known,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _answered(plan: AnalysisPlan, classifier: Classifier, image: LoadedImage, context: RunContext) -> AnalysisResult:
+    """Prediction and maps of a loaded model."""
+    volume = image.volume
+    prediction = classifier.predict(volume, context.part(_READ, _PREDICTED), batch_size=plan.batch_size)
+    slices = explained_slices(plan, classifier, volume, prediction)
+    maps, failures = explain_volume(plan, classifier, volume, prediction, slices, context.part(_PREDICTED, _EXPLAINED))
     return AnalysisResult(
-        volume=image.volume,
+        volume=volume,
         prediction=prediction,
         maps=maps,
-        card=card,
+        card=classifier.card,
         model_hash=classifier.model_hash,
         image_hash=image.digest,
-        slices=plan.slices or slices or _telling_slices(maps, image.volume),
+        slices=plan.slices or slices or _telling_slices(maps, volume),
         failures=failures,
-        warnings=(*image.warnings, *([mismatch] if mismatch else []), *prediction.warnings),
-        seconds=time.perf_counter() - started,
+        warnings=(*study_warnings(classifier.card, volume), *prediction.warnings),
+        fold=classifier.fold,
     )
 
 
@@ -108,20 +129,50 @@ def explain_volume(
     slices: tuple[int, ...],
     context: RunContext,
 ) -> tuple[tuple[AttributionMap, ...], tuple[MethodFailure, ...]]:
-    """Maps of the plan's methods for an image in memory; ``slices`` empty: the whole volume in one sample."""
+    """Maps of the plan's methods for an image in memory; ``slices`` empty: the whole volume in one sample.
+
+    Those of an ensemble are the means of its folds' maps.
+    """
     if not plan.methods:
         return (), ()
-    from saliency_viewer.attribution import explain
-
-    from_card = classifier.card.explain
     target = classifier.target(plan.target, prediction)
     prepared = classifier.prepare(volume, slices or None)
+    members = classifier.members
+    found = [
+        _explained(
+            plan, member, volume, prediction, prepared, target, context.part(k / len(members), (k + 1) / len(members))
+        )
+        for k, member in enumerate(members)
+    ]
+    failures = {failure.method: failure for _, failed in found for failure in failed}
+    by_method = {amap.method: [amap] for amap in found[0][0] if amap.method not in failures}
+    for maps, _ in found[1:]:
+        for amap in maps:
+            if amap.method in by_method:
+                by_method[amap.method].append(amap)
+    folds = [member.fold for member in members]
+    means = tuple(mean_map(maps, folds, classifier.model_hash, classifier.fold) for maps in by_method.values())
+    return means, tuple(failures.values())
+
+
+def _explained(
+    plan: AnalysisPlan,
+    classifier: Classifier,
+    volume: Volume,
+    prediction: Prediction,
+    prepared: Prepared,
+    target: ScoreTarget,
+    context: RunContext,
+) -> tuple[list[AttributionMap], list[MethodFailure]]:
+    """Maps of one network; ``prediction`` is that of all folds."""
+    from saliency_viewer.attribution import explain
+
     results = explain(
         classifier.network,
         prepared.inputs,
         methods=[request.id for request in plan.methods],
         target=target,
-        layer=plan.layer or from_card.layer,
+        layer=plan.layer or classifier.card.explain.layer,
         baseline=classifier.baseline(prepared, plan.baseline),
         parameters={request.id: dict(request.parameters) for request in plan.methods},
         seed=plan.seed,
@@ -132,14 +183,11 @@ def explain_volume(
         skip_undefined=True,
         input_range=classifier.input_range(prepared),
     )
-    maps = tuple(
+    maps = [
         _as_map(plan, classifier, volume, prediction, prepared, name, target.name, result)
         for name, result in results.items()
-    )
-    failures = tuple(
-        MethodFailure(name, error.message, error.hint) for name, error in getattr(results, "undefined", {}).items()
-    )
-    return maps, failures
+    ]
+    return maps, [MethodFailure(name, error.message, error.hint) for name, error in results.undefined.items()]
 
 
 def _as_map(
@@ -164,6 +212,7 @@ def _as_map(
         threads=plan.threads,
         batch_size=plan.batch_size,
         baseline=plan.baseline or card.explain.baseline,
+        fold=classifier.fold,
     )
     return AttributionMap(
         array=classifier.project(result.signed, prepared),

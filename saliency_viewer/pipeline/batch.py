@@ -124,6 +124,8 @@ class _Runner:
         return None
 
     def _run(self, case: Case, plan: AnalysisPlan, context: RunContext) -> None:
+        if case.fold and self._services.card(plan.model).folds:  # a cohort's folds mean nothing to a single network
+            plan = replace(plan, fold=case.fold)
         files = (*self._options.region_files, *case.regions)
         fingerprint = _fingerprint(case, plan, files)
         found = self._previous.find(fingerprint) if self._previous is not None else None

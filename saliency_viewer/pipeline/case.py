@@ -15,6 +15,7 @@ from saliency_viewer.pipeline.analysis import run_plan
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.runtime.context import RunContext
 
+TRAINING_CASE = "training case"  # in the note of every number about a case that the model was trained on
 _COMPUTED = 0.9  # share of the time before files are written
 
 
@@ -48,6 +49,7 @@ def measure_case(result: AnalysisResult, regions: RegionSet | None, fields: Case
     """Region statistics of every map, with the columns that say which case and which answer it was."""
     # Without regions the whole image still has its numbers, which the cohort plots are drawn from.
     drawn = regions if regions is not None else RegionSet(result.volume.geometry)
+    note = (TRAINING_CASE,) if result.is_training_case else ()
     return tuple(
         replace(
             row,
@@ -59,6 +61,7 @@ def measure_case(result: AnalysisResult, regions: RegionSet | None, fields: Case
             predicted=result.prediction.label,
             probability=result.prediction.probability,
             model=result.card.name,
+            note="; ".join((*note, *([row.note] if row.note else []))),
         )
         for amap in result.maps
         for row in region_statistics(amap, drawn)
@@ -83,7 +86,8 @@ def explain_case(
     # Regions first: a mask of the wrong shape should not cost the user the time of the maps.
     volume = services.image(plan.image, context.part(0.0, 0.05)).volume
     regions = combined_regions(region_files, RegionSet(volume.geometry))
-    result = run_plan(plan, services, context.part(0.05, _COMPUTED))
+    known_as = (fields.subject, fields.patient) if fields is not None else ()
+    result = run_plan(plan, services, context.part(0.05, _COMPUTED), known_as)
     result = replace(result, warnings=(*result.warnings, *regions.warnings))
     context.report(_COMPUTED, "Writing files")
     outcome = export_case(plan, result, regions, out, fields, name, region_files)

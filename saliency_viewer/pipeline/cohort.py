@@ -12,7 +12,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.case import CaseFields
 
 _REQUIRED = ("subject", "image")
-_OWN_COLUMNS = ("subject", "image", "patient", "session", "label", "group", "regions", "model", "series")
+_OWN_COLUMNS = ("subject", "image", "patient", "session", "label", "group", "regions", "model", "fold", "series")
 _SINGLE_FILE_SUFFIXES = (
     ".nii",
     ".nii.gz",
@@ -41,6 +41,7 @@ class Case:
     place: str
     regions: tuple[Path, ...] = field(default=(), repr=False)
     model: str = field(default="", repr=False)
+    fold: str = ""
     covariates: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -124,6 +125,7 @@ def _case(row: Mapping[str, str], number: int, folder: Path) -> Case:
         place=f"row {number}",
         regions=tuple(Path(_beside(folder, part)) for part in regions),
         model=_beside(folder, model) if model else "",
+        fold=row.get("fold", ""),
         covariates={name: value for name, value in row.items() if name not in _OWN_COLUMNS},
     )
 

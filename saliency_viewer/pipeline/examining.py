@@ -196,7 +196,7 @@ def _applicable(classifier: Classifier, volume: Volume | None, context: RunConte
 
     def tried(names: list[str], part: RunContext) -> dict[str, UserError]:
         results = explain(
-            classifier.network, inputs, names, 0, layer, parameters={name: settings[name] for name in names},
+            classifier.members[0].network, inputs, names, 0, layer, parameters={name: settings[name] for name in names},
             progress=part.report, cancel=part.cancel, skip_undefined=True,
         )  # fmt: skip
         return dict(results.undefined)

@@ -86,11 +86,12 @@ class Model:
         return self.classes[target]
 
 
-def load_model(package: str | Path, trust_code: bool = False, device: str = "cpu") -> Model:
+def load_model(package: str | Path, trust_code: bool = False, device: str = "cpu", fold: str = "") -> Model:
     """Load a model package (folder or zip); ``trust_code`` lets it run a Python file of its own.
 
+    ``fold`` is one network of an ensemble; empty: all of them together.
     Raises :class:`UserError` when the package cannot be used, with the reason.
     """
     from saliency_viewer.models import load_package
 
-    return Model(load_package(Path(package), trust_code=trust_code, device=device), str(package))
+    return Model(load_package(Path(package), trust_code=trust_code, device=device, fold=fold), str(package))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from saliency_viewer.domain import ImageReference, Study, Volume
+from saliency_viewer.domain import ImageReference, ModelCard, Study, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.hashing import image_hash
 from saliency_viewer.runtime.context import RunContext
 
 if TYPE_CHECKING:
-    from saliency_viewer.models import Classifier
+    from saliency_viewer.models import CaseLists, Classifier
 
 Item = TypeVar("Item")
 
@@ -37,11 +37,12 @@ class _Recent(Generic[Item]):
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """A decoded volume with its digest and what the study said about it."""
+    """A decoded volume with its digest, what the study said about it, and the patient's ID in the file."""
 
     volume: Volume
     digest: str
     warnings: tuple[str, ...]
+    patient: str = field(default="", repr=False)
 
 
 class Services:
@@ -56,6 +57,8 @@ class Services:
         self._studies: _Recent[Study] = _Recent(8)
         self._volumes: _Recent[LoadedImage] = _Recent(volumes)
         self._models: _Recent[Classifier] = _Recent(models)
+        self._cards: _Recent[ModelCard] = _Recent(8)
+        self._lists: _Recent[CaseLists] = _Recent(8)
 
     def study(self, path: str, context: RunContext | None = None) -> Study:
         """The study at ``path``; raises :class:`UserError` when nothing there can be read."""
@@ -73,17 +76,29 @@ class Services:
         def load() -> LoadedImage:
             volume = series.load(context.part(0.2, 1.0), grid)
             warnings = tuple(dict.fromkeys((*series.warnings, *volume.warnings)))
-            return LoadedImage(volume, image_hash(volume), warnings)
+            return LoadedImage(volume, image_hash(volume), warnings, series.identity.patient_id)
 
         return self._volumes.get((reference.path, stamp(reference.path), series.uid, series.number, grid), load)
 
-    def classifier(self, path: str, device: str = "cpu") -> Classifier:
-        """The model of a package, ready on ``device``."""
+    def card(self, path: str) -> ModelCard:
+        """What a model package says of itself."""
+        from saliency_viewer.models import read_card
+
+        return self._cards.get((path, stamp(path)), lambda: read_card(Path(path))[0])
+
+    def case_lists(self, path: str) -> CaseLists:
+        """Which cases a package's networks were trained on."""
+        from saliency_viewer.models import read_case_lists
+
+        return self._lists.get((path, stamp(path)), lambda: read_case_lists(Path(path), self.card(path)))
+
+    def classifier(self, path: str, device: str = "cpu", fold: str = "") -> Classifier:
+        """The model of a package, ready on ``device``; of an ensemble one ``fold``, or all of them."""
         from saliency_viewer.models import load_package
 
         return self._models.get(
-            (path, stamp(path), device, self.trust_code),
-            lambda: load_package(Path(path), trust_code=self.trust_code, device=device),
+            (path, stamp(path), device, self.trust_code, fold),
+            lambda: load_package(Path(path), trust_code=self.trust_code, device=device, fold=fold),
         )
 
 

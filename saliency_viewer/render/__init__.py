@@ -1,6 +1,14 @@
 """Maps to colours to overlay pixels, contours and figures: the same on screen and in files."""
 
 from saliency_viewer.render.colours import COLOUR_MAPS, ONE_SIDED, RANKS, TWO_SIDED, colour_table
+from saliency_viewer.render.comparison_figure import (
+    RANGE_STYLE,
+    SCALES,
+    Scale,
+    comparison_figure,
+    comparison_styles,
+    contour_polygons,
+)
 from saliency_viewer.render.outlines import outlines
 from saliency_viewer.render.overlay import map_colours, map_levels, overlay, overlay_rgba
 from saliency_viewer.render.pair_figure import pair_figure
@@ -16,11 +24,17 @@ from saliency_viewer.render.window import to_grey
 __all__ = [
     "COLOUR_MAPS",
     "ONE_SIDED",
+    "RANGE_STYLE",
     "RANKS",
+    "SCALES",
     "TWO_SIDED",
     "MapStyle",
+    "Scale",
     "SlicePicture",
     "colour_table",
+    "comparison_figure",
+    "comparison_styles",
+    "contour_polygons",
     "file_presets",
     "grey_slice",
     "map_colours",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.render.colours import HIDDEN, LEVELS, level_colours
 from saliency_viewer.render.style import MapStyle
+
+_NARROWEST = 1e-30
 
 
 def map_levels(values2d: NDArray[np.floating], style: MapStyle) -> NDArray[np.uint8]:
@@ -19,17 +22,19 @@ def map_levels(values2d: NDArray[np.floating], style: MapStyle) -> NDArray[np.ui
     """
     if style.is_empty:
         return np.full(values2d.shape, HIDDEN, dtype=np.uint8)
-    clipped = np.clip(np.asarray(values2d, dtype=np.float32), np.float32(style.low), np.float32(style.high))
+    # A scale of next to nothing (1e-40) has no width as float32.
+    kind: type[np.floating[Any]] = np.float32 if style.high - style.low > _NARROWEST else np.float64
+    clipped = np.clip(np.asarray(values2d, dtype=kind), kind(style.low), kind(style.high))
     # NaN compares false, so it is hidden at any threshold.
     hidden = ~(np.abs(clipped) >= style.cutoff) if style.cutoff > 0.0 else np.isnan(clipped)
     scale = (LEVELS - 1) / (style.high - style.low)
     # Subtract first: with ends far from zero the product would lose the digits that matter.
-    clipped -= np.float32(style.low)
-    clipped *= np.float32(scale)
-    clipped += np.float32(0.5)
+    clipped -= kind(style.low)
+    clipped *= kind(scale)
+    clipped += kind(0.5)
     np.clip(clipped, 0.0, LEVELS - 0.5, out=clipped)
-    np.copyto(clipped, np.float32(HIDDEN), where=hidden)
-    return clipped.astype(np.uint8)
+    np.copyto(clipped, kind(HIDDEN), where=hidden)
+    return np.asarray(clipped, dtype=np.uint8)
 
 
 def map_colours(values2d: NDArray[np.floating], style: MapStyle) -> NDArray[np.uint8]:

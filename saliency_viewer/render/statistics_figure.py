@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -12,21 +11,16 @@ from numpy.typing import NDArray
 
 from saliency_viewer.domain import (
     OUTSIDE_REGIONS,
-    REGION_COLOURS,
-    RESEARCH_NOTICE,
     WHOLE_IMAGE,
     StatisticRow,
 )
+from saliency_viewer.render.chart import COLOURS, INK, QUIET, add_notice, chart_pixels, dress, say_instead
 from saliency_viewer.runtime.seeds import generator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK = "#1C2430"
-_QUIET = "#5B6675"
-# The bright yellow of the palette cannot be read on white.
-_COLOURS = tuple(colour for colour in REGION_COLOURS if colour != "#F0E442")
 _STRENGTH = "mean |attribution|"
 _FEWEST_FOR_BOX = 5
 _MOST_UPRIGHT = 4  # group names that fit side by side below an axis
@@ -52,7 +46,7 @@ def statistics_figure(rows: Iterable[StatisticRow]) -> NDArray[np.uint8]:
     _plot_methods(axes[2], table, methods, colours)
     _plot_labels(axes[3], strengths, methods, colours)
     _finish(figure, axes, len({row.subject for row in table}))
-    return _pixels(figure)
+    return chart_pixels(figure)
 
 
 def _method_colours(methods: Sequence[str]) -> dict[str, str]:
@@ -61,16 +55,8 @@ def _method_colours(methods: Sequence[str]) -> dict[str, str]:
     from matplotlib.colors import to_hex
 
     many = [to_hex(colour) for colour in colormaps["tab20"](range(20))]
-    palette = _COLOURS if len(methods) <= len(_COLOURS) else many
+    palette = COLOURS if len(methods) <= len(COLOURS) else many
     return {method: palette[k % len(palette)] for k, method in enumerate(methods)}
-
-
-def _pixels(figure: Figure) -> NDArray[np.uint8]:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="rgba")
-    width, height = figure.canvas.get_width_height()
-    pixels = np.frombuffer(stream.getvalue(), dtype=np.uint8).reshape(height, width, 4)
-    return np.ascontiguousarray(pixels[..., :3])
 
 
 def _plot_strength(
@@ -78,7 +64,7 @@ def _plot_strength(
 ) -> None:
     axes.set_title("Attribution magnitude by method")
     if not strengths:
-        _say(axes, "no map with evidence")
+        say_instead(axes, "no map with evidence")
         return
     groups = {method: {method: values} for method, values in _by_method(strengths, methods).items()}
     _grouped(axes, groups, colours)
@@ -92,7 +78,7 @@ def _plot_confidence(
     axes.set_title("Confidence and attribution strength")
     known = [row for row in strengths if row.probability is not None]
     if not known:
-        _say(axes, "no probability is known")
+        say_instead(axes, "no probability is known")
         return
     for method in methods:
         points = [(row.probability, row.value) for row in known if row.method == method]
@@ -116,16 +102,16 @@ def _plot_methods(
             region: [row for row in drawn if row.region == region] for region in _unique(r.region for r in drawn)
         }
         _grouped(axes, {name: _by_method(rows, methods) for name, rows in regions.items()}, colours)
-        axes.axhline(1.0, color=_QUIET, linewidth=1, linestyle="--")
+        axes.axhline(1.0, color=QUIET, linewidth=1, linestyle="--")
         axes.set_ylabel("share of evidence / share of area\n(1 = chance)")
         return
     axes.set_title("Comparison of methods: evidence for the target")
     shares = _positive_shares(table)
     if not shares:
-        _say(axes, "no map with evidence")
+        say_instead(axes, "no map with evidence")
         return
     _grouped(axes, {method: {method: shares.get(method, [])} for method in methods}, colours)
-    axes.axhline(0.5, color=_QUIET, linewidth=1, linestyle="--")
+    axes.axhline(0.5, color=QUIET, linewidth=1, linestyle="--")
     axes.set_ylabel("positive part / all evidence")
     axes.set_ylim(-0.03, 1.03)
 
@@ -150,7 +136,7 @@ def _plot_labels(
     axes.set_title("Attribution strength by true label")
     labels = sorted({row.label for row in strengths if row.label})
     if not labels:
-        _say(axes, "no true labels are known")
+        say_instead(axes, "no true labels are known")
         return
     typical = {method: np.median(values) for method, values in _by_method(strengths, methods).items() if values}
     groups = {}
@@ -158,7 +144,7 @@ def _plot_labels(
         of_label = _by_method([row for row in strengths if row.label == label], methods)
         groups[label] = {method: [v / typical[method] for v in values] for method, values in of_label.items()}
     _grouped(axes, groups, colours)
-    axes.axhline(1.0, color=_QUIET, linewidth=1, linestyle="--")
+    axes.axhline(1.0, color=QUIET, linewidth=1, linestyle="--")
     axes.set_ylabel(f"{_STRENGTH}\n(1 = median of the method)")
 
 
@@ -208,22 +194,9 @@ def _logarithmic(axes: Axes, rows: Sequence[StatisticRow]) -> None:
     axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
 
 
-def _say(axes: Axes, words: str) -> None:
-    axes.text(0.5, 0.5, words, ha="center", va="center", color=_QUIET, transform=axes.transAxes)
-    axes.set_xticks([])
-    axes.set_yticks([])
-
-
 def _finish(figure: Figure, axes: Iterable[Axes], cases: int) -> None:
-    for one in axes:
-        one.title.set(fontsize=12, fontweight="bold", color=_INK)
-        one.spines[["top", "right"]].set_visible(False)
-        one.spines[["left", "bottom"]].set_color(_QUIET)
-        one.tick_params(colors=_INK)
-        one.xaxis.label.set(color=_INK, fontsize=9)
-        one.yaxis.label.set(color=_INK, fontsize=9)
-        one.grid(axis="y", color="#E3E7EC", linewidth=0.8)
-        one.set_axisbelow(True)
-    figure.suptitle(f"Attribution summary · {cases} {'case' if cases == 1 else 'cases'}", fontsize=15, color=_INK)
-    figure.text(0.5, 0.012, RESEARCH_NOTICE, ha="center", fontsize=8.5, color="#8A6100")
+    dress(axes)
+    title = f"Attribution summary · {cases} {'case' if cases == 1 else 'cases'}"
+    figure.suptitle(title, fontsize=15, color=INK)
+    add_notice(figure)
     figure.tight_layout(rect=(0.01, 0.03, 0.99, 0.97), h_pad=2.5, w_pad=2.5)

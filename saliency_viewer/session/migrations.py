@@ -8,7 +8,7 @@ from typing import Any
 from saliency_viewer.errors import UserError
 
 FORMAT = "saliency-viewer session"
-VERSION = 3
+VERSION = 4
 
 Record = dict[str, Any]
 
@@ -37,8 +37,15 @@ def _with_warnings(record: Record) -> Record:
     return {**record, "regions": None if regions is None else {**regions, "warnings": []}}
 
 
+def _with_folds(record: Record) -> Record:
+    """Version 4 says which network of an ensemble was asked for and made a map, and whether it knew the case."""
+    plan, unknown = record["plan"], {"fold": "", "is_training_case": False}
+    maps = [{**amap, "provenance": {**amap["provenance"], **unknown}} for amap in record["maps"]]
+    return {**record, "plan": None if plan is None else {**plan, "fold": ""}, "maps": maps}
+
+
 # From version k (the key) to k + 1. A change of the schema raises VERSION and adds its step here.
-MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _with_grids, 2: _with_warnings}
+MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _with_grids, 2: _with_warnings, 3: _with_folds}
 
 
 def migrate(

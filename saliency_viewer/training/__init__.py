@@ -1,1 +1,1 @@
-"""Training classifiers: a small general loop, and the demo's networks."""
+"""Training classifiers on the user's images; and, in ``demo``, the networks of the built-in demo."""

@@ -149,7 +149,7 @@ def test_escape_does_not_leave_a_batch_behind(qtbot, tmp_path, image, tiny_model
     dialog.cohort.line.setText(str(tmp_path))
     dialog.out.line.setText(str(tmp_path / "out"))
     dialog.start()
-    assert dialog.process.waitForStarted()
+    assert dialog.command.process.waitForStarted()
     dialog.reject()
     qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=10000)
     assert not dialog.running

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saliency_viewer.domain import AttributionMap, Provenance, Region, RegionSet, Validity
-from saliency_viewer.measure import region_statistics
+from saliency_viewer.measure import agreement, region_statistics
 from saliency_viewer.spatial import Geometry
 
 
@@ -33,3 +33,15 @@ def measured():
 @pytest.fixture
 def flat_map():
     return make_map(np.random.default_rng(0).normal(size=(2, 4, 6)))
+
+
+@pytest.fixture
+def as_map():
+    """A function: array and geometry to a map."""
+    return make_map
+
+
+@pytest.fixture
+def agreed():
+    """A function: two arrays to {statistic: agreement}."""
+    return lambda first, second: {one.statistic: one for one in agreement(make_map(first), make_map(second))}

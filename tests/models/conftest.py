@@ -64,3 +64,9 @@ def oblique(
 def make() -> ModuleType:
     """The functions of this file (test modules cannot import each other)."""
     return sys.modules[__name__]
+
+
+@pytest.fixture(scope="session")
+def make_module() -> ModuleType:
+    """The same for generated tests, which take no fixture of a single test."""
+    return sys.modules[__name__]

@@ -82,7 +82,6 @@ def test_writing_and_reading_gives_the_same_card(make, inputs):
         ({"inputs": 'size = [16, 16]\nintensity = [{ step = "normalize", mean = [1, 2], std = 1 }]'}, "mean", "length"),
         ({"output": 'classes = "one"'}, "output.classes", "sigmoid"),
         ({"output": 'classes = ["a", "a"]'}, "output.classes", "once"),
-        ({"output": "threshold = 0.5"}, "output.classes", "Add"),
         ({"output": 'classes = ["a", "b"]\nactivation = "relu"'}, "output.activation", "softmax"),
         ({"output": 'classes = ["a", "b"]\nthreshold = 2'}, "output.threshold", "between 0 and 1"),
         ({"output": 'classes = ["a", "b"]\naggregate = "slice x"'}, "output.aggregate", "slice N"),

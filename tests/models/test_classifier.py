@@ -278,6 +278,39 @@ def test_channels_last_networks_get_their_axes(make):
     np.testing.assert_array_equal(said.logits, colour[0, 0, 0])
 
 
+LAYOUTS = {
+    "2d": ("2d", 3, [9, 8], (5, 9, 8, 3)),
+    "2.5d": ("2.5d", 5, [9, 8], (5, 9, 8, 5)),
+    "3d": ("3d", 3, [4, 9, 8], (1, 4, 9, 8, 3)),
+    "3d grey": ("3d", 1, [4, 9, 8], (1, 4, 9, 8, 1)),
+}
+
+
+@pytest.mark.parametrize(("layout", "channels", "size", "shape"), LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_every_layout_reaches_the_network_and_comes_back_with_its_channels_last(make, layout, channels, size, shape):
+    class Last(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x.flatten(1)[:, :2]
+
+    seen = []
+    grey = np.random.default_rng(0).random((5, 9, 8), dtype=np.float32)
+    inputs = f'layout = "{layout}"\nchannels = {channels}\nsize = {size}\nfit = "stretch"\norder = "channels_last"'
+    model = make.classifier(Last(), inputs=inputs)
+    model.predict(make.volume(grey), batch_size=10)
+    assert tuple(seen[0].shape) == shape
+    middle = seen[0].movedim(-1, 1).numpy()
+    if layout != "2.5d":  # a grey image is the same in every channel
+        np.testing.assert_array_equal(middle, np.broadcast_to(middle[:, :1], middle.shape))
+    else:  # neighbouring slices, the outermost repeated
+        np.testing.assert_array_equal(middle[0], grey[[0, 0, 0, 1, 2]])
+        np.testing.assert_array_equal(middle[4], grey[[2, 3, 4, 4, 4]])
+    prepared = model.prepare(make.volume(grey))
+    back = model.project(prepared.inputs, prepared)
+    assert back.shape == grey.shape
+    assert np.isfinite(back).all()
+
+
 def test_padding_has_its_value_after_the_intensity_steps(make):
     inputs = 'size = [4, 8]\npad_value = -7\nintensity = [{ step = "normalize", mean = 1, std = 2 }]'
     seen = make.classifier(make.Mean(1.0), inputs=inputs).prepare(make.volume(np.full((1, 4, 4), 5.0))).inputs

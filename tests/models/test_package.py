@@ -138,11 +138,13 @@ def test_what_is_no_package_is_refused(make, tmp_path, what):
 @pytest.mark.parametrize(
     ("architecture", "message", "hint"),
     [
-        ("timm:resnet18", "no supported kind", "torchvision:, monai:"),
+        ("jax:resnet18", "no supported kind", "torchvision:, monai:"),
         ("resnet18", "no supported kind", "torchvision:"),
         ("torchvision:densnet121", "no classifier 'densnet121'", "densenet121"),
         ("monai:DenseNet12", "no network 'DenseNet12'", "DenseNet121"),
         ("monai:torch", "no network", ""),
+        ("timm:resnet_18", "no network 'resnet_18'", "resnet18"),
+        ("timm:hf-hub:timm/resnet18", "no network", ""),
         ("builtin:nonsense", "no built-in network", "small-cnn"),
         ("python:net.py", "needs a file and a class", "python:network.py:MyNetwork"),
     ],

@@ -28,7 +28,7 @@ def test_every_column_finds_its_place(tmp_path: Path) -> None:
     assert case.image.path == str(tmp_path / "a.nii")
     assert case.regions == (tmp_path / "r.nii", tmp_path / "q.nii")
     assert case.model == str(tmp_path / "net")
-    assert case.covariates == {"fold": "2", "age": "43"}
+    assert (case.fold, case.covariates) == ("2", {"age": "43"})
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

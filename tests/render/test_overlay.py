@@ -125,3 +125,10 @@ def test_inputs_stay_as_they_were():
 def test_scale_far_from_zero_keeps_its_steps():
     values = np.linspace(1e6, 1e6 + 100, 101, dtype=np.float32)[None]
     assert len(np.unique(map_levels(values, MapStyle("viridis", 1e6, 1e6 + 100)))) == 101
+
+
+def test_a_scale_of_next_to_nothing_is_drawn_without_overflow() -> None:
+    values = np.array([[0.0, 5e-41, 1e-40]], dtype=np.float64)
+    levels = map_levels(values, MapStyle("inferno", 0.0, 1e-40))
+    assert levels[0, 0] == 0
+    assert levels[0, 2] == 254

@@ -263,6 +263,24 @@ def test_a_session_of_version_2_opens_without_words_on_its_regions(document: Doc
     assert load_session(_index(empty, version=2)).regions is None
 
 
+def test_the_fold_comes_back_and_a_session_of_version_3_opens_without_one(document: Document, tmp_path: Path) -> None:
+    amap, plan = document.maps[0], dataclasses.replace(document.plan, fold="b")
+    amap = dataclasses.replace(
+        amap, provenance=dataclasses.replace(amap.provenance, fold="mean", is_training_case=True)
+    )
+    saved = save_session(dataclasses.replace(document, maps=(amap,), plan=plan), tmp_path / "a.svsession")
+    found = load_session(saved)
+    made = found.maps[0].provenance
+    assert (found.plan.fold, made.fold, made.is_training_case) == ("b", "mean", True)
+    with zipfile.ZipFile(saved) as archive:
+        record = json.loads(archive.read("session.json"))
+    del record["plan"]["fold"], record["maps"][0]["provenance"]["fold"]
+    del record["maps"][0]["provenance"]["is_training_case"]
+    old = load_session(_index(saved, version=3, plan=record["plan"], maps=record["maps"]))
+    made = old.maps[0].provenance
+    assert (old.plan.fold, made.fold, made.is_training_case) == ("", "", False)
+
+
 def test_a_region_outside_its_image_is_refused(document: Document, tmp_path: Path) -> None:
     path = save_session(document, tmp_path / "a.svsession")
     with zipfile.ZipFile(path) as archive:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
-from PySide6.QtCore import QProcess, Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -19,14 +18,17 @@ from PySide6.QtWidgets import (
 )
 
 from saliency_viewer.gui import theme
+from saliency_viewer.gui.command import NOT_STARTED, OwnCommand
 from saliency_viewer.gui.dialogs.paths import PathField
 from saliency_viewer.gui.panels.parts import label, row
 
-_GRACE = 3000  # ms between asking the batch to stop and ending it
 _STEPS = 1000
-_MARK = "progress\t"  # how `batch --progress-lines` begins a line about how far it is
 _WHAT = "Explains every image of a folder or of a table (columns subject, image). A failing case is named and passed."
-_SAID = {0: "All cases are done.", 1: "Some cases failed; they are named above."}
+_SAID = {
+    0: "All cases are done.",
+    1: "Some cases failed; they are named above.",
+    NOT_STARTED: "The batch could not be started. Run saliency-viewer --self-test.",
+}
 _UNFINISHED = "The batch ended before it was done; Run goes on where it stopped."
 
 
@@ -68,16 +70,10 @@ class BatchDialog(QDialog):
         self.stop.clicked.connect(self.end)
         self._assemble()
         self._running(False)
-        self._rest = ""
-        self.process = QProcess(self)
-        self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
-        self.process.readyReadStandardOutput.connect(self._read)
-        self.process.finished.connect(self._ended)
-        self.process.errorOccurred.connect(self._broken)
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(_GRACE)
-        self._patience.timeout.connect(self.process.kill)
+        self.command = OwnCommand(self)
+        self.command.progressed.connect(self._show_progress)
+        self.command.told.connect(self.log.appendPlainText)
+        self.command.ended.connect(self._ended)
 
     def _assemble(self) -> None:
         form = QFormLayout()
@@ -103,7 +99,7 @@ class BatchDialog(QDialog):
     @property
     def running(self) -> bool:
         """Whether a batch runs."""
-        return self.process.state() != QProcess.ProcessState.NotRunning
+        return self.command.running
 
     def arguments(self) -> list[str]:
         """The command line's arguments for what the fields say."""
@@ -121,54 +117,29 @@ class BatchDialog(QDialog):
             self.log.appendPlainText("Fill in studies, model, methods and output folder first.")
             return
         self.log.clear()
-        frozen = getattr(sys, "frozen", False)
-        before = [] if frozen else ["-m", "saliency_viewer"]
         self._running(True)
-        self.process.start(sys.executable, [*before, *self.arguments()])
+        self.command.start(self.arguments())
 
     def end(self) -> None:
         """Ask the batch to stop, and end it when it has not after a while; what is finished stays."""
         self.stop.setEnabled(False)
         self.words.setText("Stopping")
-        self.process.terminate()
-        self._patience.start()
+        self.command.stop()
 
     def end_now(self) -> None:
         """The program closes: end the batch at once."""
-        if self.running:
-            self.process.kill()
-            self.process.waitForFinished(_GRACE)
+        self.command.end_now()
 
-    def _read(self) -> None:
-        # A line may arrive in two parts: what follows the last line break waits for its rest.
-        self._rest += bytes(self.process.readAllStandardOutput().data()).decode("utf-8", "replace")
-        *lines, self._rest = self._rest.split("\n")
-        for line in lines:
-            if line.startswith(_MARK):
-                self._show_progress(line)
-            elif line.strip():
-                self.log.appendPlainText(line.rstrip())
-
-    def _show_progress(self, line: str) -> None:
-        _, fraction, words = line.split("\t", 2)
-        self.bar.setValue(round(_STEPS * float(fraction)))
+    def _show_progress(self, fraction: float, words: str) -> None:
+        self.bar.setValue(round(_STEPS * fraction))
         if self.stop.isEnabled():
             self.words.setText(words)
 
-    def _ended(self, code: int, status: QProcess.ExitStatus) -> None:
-        self._patience.stop()
-        self._read()
+    def _ended(self, status: int) -> None:
         self._running(False)
-        done = status == QProcess.ExitStatus.NormalExit
-        self.log.appendPlainText(_SAID.get(code, _UNFINISHED) if done else _UNFINISHED)
+        self.log.appendPlainText(_SAID.get(status, _UNFINISHED))
         if self._closes:
             self.reject()
-
-    def _broken(self, error: QProcess.ProcessError) -> None:
-        """A process that never ran does not say that it ended."""
-        if error == QProcess.ProcessError.FailedToStart:
-            self._running(False)
-            self.log.appendPlainText("The batch could not be started. Run saliency-viewer --self-test.")
 
     def _running(self, on: bool) -> None:
         self.bar.setVisible(on)

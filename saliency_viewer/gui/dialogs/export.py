@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QPushButton, QVBoxLayout, QWidget
 
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.dialogs.paths import PathField
-from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.parts import label, row
 
 _WHAT = "Writes slices and a summary as PNG, raw maps as NPY and NIfTI, the statistics table and a manifest."
@@ -15,14 +16,16 @@ _IDENTIFY = "Keep the paths of the inputs in the manifest (they can name the pat
 
 
 class ExportDialog(QDialog):
-    """De-identified unless the user says otherwise."""
+    """De-identified unless the user says otherwise; ``export`` gets the folder and whether to keep what identifies."""
 
-    def __init__(self, parent: QWidget | None, intents: Intents) -> None:
+    def __init__(
+        self, parent: QWidget | None, export: Callable[[str, bool], None], title: str = "Export", what: str = _WHAT
+    ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Export")
+        self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(520)
-        self._intents = intents
+        self._send = export
         self.folder = PathField("Export to", "Choose a folder", ("folder",))
         self.identify = QCheckBox(_IDENTIFY)
         self.go = QPushButton("Export")
@@ -33,10 +36,10 @@ class ExportDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 20, 20, theme.L)
         column.setSpacing(theme.M)
-        for widget in (label(_WHAT, "soft", True), self.folder, self.identify):
+        for widget in (label(what, "soft", True), self.folder, self.identify):
             column.addWidget(widget)
         column.addLayout(row(None, self.go))
 
     def _export(self) -> None:
-        self._intents.export.emit(self.folder.text, self.identify.isChecked())
+        self._send(self.folder.text, self.identify.isChecked())
         self.accept()

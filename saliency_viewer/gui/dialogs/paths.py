@@ -21,12 +21,14 @@ class PathField(QWidget):
         self.line.setPlaceholderText(words)
         self.line.setAccessibleName(title)
         self._title = title
+        self._buttons: dict[str, QPushButton] = {}
         layout = row(self.line)
         for kind in kinds:
             text, mode = _MODES[kind]
             button = QPushButton(text)
             button.setObjectName("plain")
             button.clicked.connect(lambda _=False, mode=mode: self._ask(mode))
+            self._buttons[kind] = button
             layout.addWidget(button)
         self.setLayout(layout)
 
@@ -34,6 +36,11 @@ class PathField(QWidget):
     def text(self) -> str:
         """The path; a dropped file's address is read as its path."""
         return self.line.text().strip().removeprefix("file://")
+
+    def offer(self, kind: str) -> None:
+        """Ask for this kind only."""
+        for name, button in self._buttons.items():
+            button.setVisible(name == kind)
 
     def _ask(self, mode: QFileDialog.FileMode) -> None:
         dialog = QFileDialog(self, self._title)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QSlider, QToolButton, QWidget
 
 from saliency_viewer.gui import theme
@@ -37,10 +37,11 @@ class TopBar(QWidget):
         self._pill.setFixedHeight(26)
         self._layout_button = _tool(actions["layout"])
         self._layout_button.setObjectName("pill")
-        line = row(label("Saliency Viewer", "appName"), theme.S, spacing=theme.XS)
+        self._name = label("Saliency Viewer", "appName")
+        line = row(self._name, theme.S, spacing=theme.XS)
         line.setContentsMargins(theme.L, 0, theme.L, 0)
         line.addWidget(self._open_button(intents, recent))
-        for name in ("save", "export", "batch"):
+        for name in ("save", "export", "batch", "compare"):
             line.addWidget(_tool(actions[name]))
         line.addSpacing(theme.S)
         line.addWidget(_group([actions[name] for name in ("pan", "window", "probe")]))
@@ -62,6 +63,25 @@ class TopBar(QWidget):
             fact.connect(self._show_compute)
         self.refresh()
         self._show_compute()
+
+    @property
+    def _spare(self) -> tuple[QWidget, ...]:
+        """What gives way where the window is narrow: the title bar and the View menu have it too."""
+        return self._name, self._layout_button
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Room for everything that cannot give way."""
+        whole = super().minimumSizeHint()
+        spare = sum(widget.sizeHint().width() + theme.XS for widget in self._spare if not widget.isHidden())
+        return QSize(whole.width() - spare, whole.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Show what there is room for."""
+        super().resizeEvent(event)
+        room = event.size().width() - self.minimumSizeHint().width()
+        for widget in self._spare:
+            room -= widget.sizeHint().width() + theme.XS
+            widget.setVisible(room >= 0)
 
     def _open_button(self, intents: Intents, recent: RecentFiles) -> QToolButton:
         made = _menu_button("Open ▾", "Open a study, an image or a session", None)
@@ -94,10 +114,14 @@ class TopBar(QWidget):
 
 
 class BottomBar(QFrame):
-    """Fade from image to map, threshold, slice."""
+    """Fade from image to map, threshold, slice.
 
-    def __init__(self, state: DocumentState, intents: Intents) -> None:
+    ``has_map`` says whether there is anything to fade; by default the case's own maps are asked.
+    """
+
+    def __init__(self, state: DocumentState, intents: Intents, has_map: Callable[[], bool] | None = None) -> None:
         super().__init__()
+        self._has_map = has_map or (lambda: state.amap is not None)
         self.setObjectName("bottomBar")
         self.setFixedHeight(54)
         self._state, self._intents = state, intents
@@ -133,9 +157,8 @@ class BottomBar(QFrame):
         view, volume = self._state.view, self._state.volume
         _set(self.fade, round(view.fade * _STEPS), _STEPS)
         _set(self.threshold, round(view.threshold * _STEPS), _STEPS)
-        has_map = self._state.amap is not None
-        self.fade.setEnabled(has_map)
-        self.threshold.setEnabled(has_map)
+        for slider in (self.fade, self.threshold):
+            slider.setEnabled(self._has_map())
         self._threshold_words.setText(f"{view.threshold:.0%}".replace("%", " %"))
         count = volume.geometry.shape[view.axis] if volume is not None else 1
         _set(self.slice, view.index[view.axis], max(count - 1, 0))

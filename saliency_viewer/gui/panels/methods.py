@@ -96,6 +96,7 @@ class MethodsPanel(QWidget):
         inside.addLayout(row(self._words, None, self._cancel))
         state.compute_changed.connect(self._progress)
         state.model_changed.connect(self._another_model)
+        state.result_changed.connect(self._name_classes)
         intents.explain_chosen.connect(self.explain)
         self._hide_rest()
         self._progress()
@@ -172,6 +173,12 @@ class MethodsPanel(QWidget):
         if self._state.card is not None:
             self._target.addItems(list(self._state.card.output.classes))
 
+    def _name_classes(self) -> None:
+        """Classes without names in the card are known once the model has answered."""
+        answer = self._state.answer
+        if answer is not None and self._target.count() == 1:
+            self._target.addItems(list(answer.prediction.classes))
+
     def _hide_rest(self) -> None:
         self._show(everything=False)
 
@@ -198,10 +205,13 @@ class MethodsPanel(QWidget):
 
 
 def time_left(seconds: float | None) -> str:
-    """``12 s left``, ``3 min left``, or nothing when unknown."""
+    """``12 s left``, ``3 min left``, ``2 h 10 min left``, or nothing when unknown."""
     if seconds is None:
         return ""
-    return f"{max(1, round(seconds))} s left" if seconds < 90 else f"{round(seconds / 60)} min left"
+    minutes = round(seconds / 60)
+    if minutes >= 90:
+        return f"{minutes // 60} h {minutes % 60:02d} min left"
+    return f"{max(1, round(seconds))} s left" if seconds < 90 else f"{minutes} min left"
 
 
 def _family(method: Method) -> str:

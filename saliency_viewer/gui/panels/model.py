@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from saliency_viewer.domain import Prediction
+from saliency_viewer.domain import Prediction, study_warnings
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import RecentFiles
@@ -48,8 +48,12 @@ class ModelPanel(QWidget):
         choose = QPushButton("Choose ▾")
         choose.setToolTip("Choose a model package: a folder with model.toml, or a zip")
         ask, take = intents.choose_model_dialog.emit, intents.choose_model.emit
-        ways = [("Folder with model.toml…", lambda: ask("folder")), ("Zip…", lambda: ask("file"))]
-        ways.append(("New model package…", lambda: intents.new_model_dialog.emit()))
+        ways = [
+            ("Folder with model.toml…", lambda: ask("folder")),
+            ("Zip…", lambda: ask("file")),
+            ("New model package…", lambda: intents.new_model_dialog.emit()),
+            ("Train one…", lambda: intents.training_page.emit()),
+        ]
         choose.setMenu(opening_menu(choose, intents, ways, lambda: recent.list.models, lambda path: take(path)))
         inside.addLayout(row(self._name, self._version, None, choose))
         self._classes = QVBoxLayout()
@@ -68,7 +72,8 @@ class ModelPanel(QWidget):
             self._name.setText(card_.name)
             digest = f" · sha {result.model_hash[:6]}…" if result is not None else ""
             self._version.setText(f"{card_.version}{digest}")
-            self._version.setToolTip(f"Architecture {card_.architecture}; intended use: {card_.intended_use}")
+            fold = f"; fold {result.fold}" if result is not None and result.fold else ""
+            self._version.setToolTip(f"Architecture {card_.architecture}; intended use: {card_.intended_use}{fold}")
         clear(self._classes)
         if result is not None:
             self._show(result.prediction)
@@ -99,7 +104,7 @@ class ModelPanel(QWidget):
         card_, volume, result = self._state.card, self._state.volume, self._state.answer
         found: list[str] = []
         if card_ is not None and volume is not None:
-            found.append(card_.mismatch(volume.modality, volume.body_part, volume.view))
+            found.extend(study_warnings(card_, volume))
         if result is not None:
             of_image = self._state.case.warnings if self._state.case is not None else ()  # told below the image
             found.extend(warning for warning in result.warnings if warning not in of_image)

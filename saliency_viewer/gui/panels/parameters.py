@@ -8,23 +8,27 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QWid
 
 from saliency_viewer.domain import ParameterSpec
 from saliency_viewer.gui import theme
-from saliency_viewer.gui.panels.parts import label
+from saliency_viewer.gui.panels.parts import TickBox, label
 
 
 class ParameterForm(QWidget):
-    """One field for each parameter; :meth:`values` gives those that differ from their defaults."""
+    """One field for each parameter; :meth:`values` gives those that differ from their defaults.
 
-    def __init__(self, specs: tuple[ParameterSpec, ...]) -> None:
+    ``left`` is the gap before the names, ``names`` their width, so that several forms can stand in line (pixels).
+    """
+
+    def __init__(self, specs: tuple[ParameterSpec, ...], left: int = 22, names: int = 0) -> None:
         super().__init__()
         self._fields: list[tuple[ParameterSpec, QWidget]] = []
         form = QFormLayout(self)
-        form.setContentsMargins(22, 0, 0, theme.XS)
+        form.setContentsMargins(left, 0, 0, theme.XS)
         form.setSpacing(theme.XS)
         for spec in specs:
             field = _field(spec)
             field.setToolTip(_tip(spec))
             name = label(f"{spec.label} ({spec.unit})" if spec.unit else spec.label, "soft")
             name.setToolTip(_tip(spec))
+            name.setMinimumWidth(names)
             form.addRow(name, field)
             self._fields.append((spec, field))
 
@@ -38,6 +42,12 @@ class ParameterForm(QWidget):
                 changed[spec.name] = value
         return changed
 
+    def hint(self, name: str, words: str) -> None:
+        """Write ``words`` into the empty field of a parameter."""
+        for spec, field in self._fields:
+            if spec.name == name and isinstance(field, QLineEdit):
+                field.setPlaceholderText(words)
+
     def summary(self) -> str:
         """The first two values that users care about, in a few characters; a zero says that something is off."""
         shown = [str(_read(field)) for spec, field in self._fields if not spec.advanced][:2]
@@ -46,7 +56,7 @@ class ParameterForm(QWidget):
 
 def _field(spec: ParameterSpec) -> QWidget:
     if spec.kind is bool:
-        check = QCheckBox()
+        check = TickBox()
         check.setChecked(bool(spec.default))
         return check
     if spec.choices:

@@ -18,9 +18,9 @@ Index = tuple[int, int, int]
 
 
 class StatusLine(QWidget):
-    """Position, image value, raw saliency; news; and always the notice."""
+    """Position, image value, raw saliency; news; ``entries`` of what goes on elsewhere; and always the notice."""
 
-    def __init__(self, state: DocumentState, intents: Intents) -> None:
+    def __init__(self, state: DocumentState, intents: Intents, *entries: QWidget) -> None:
         super().__init__()
         self.setObjectName("statusLine")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -32,7 +32,7 @@ class StatusLine(QWidget):
         self.more.setObjectName("mutedButton")
         self.more.clicked.connect(lambda: intents.unreadable_dialog.emit(self._list))
         self.more.hide()
-        line = row(LoadingBar(state, intents), self._words, self.more, None, label(RESEARCH_NOTICE, "notice"))
+        line = row(LoadingBar(state, intents), self._words, self.more, None, *entries, label(RESEARCH_NOTICE, "notice"))
         line.setContentsMargins(theme.L, 0, theme.L, 0)
         self.setLayout(line)
         state.probe_changed.connect(self.show_probe)

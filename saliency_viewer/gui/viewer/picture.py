@@ -15,6 +15,7 @@ from saliency_viewer.render import MapStyle, overlay_rgba, slice_pixels
 
 _LARGE = 2_000_000  # pixels; above, one picture takes longer than a frame of the screen
 _BURST = 0.4  # seconds
+_SMOOTH = Qt.TransformationMode.SmoothTransformation
 _FORMATS = {
     1: QImage.Format.Format_Grayscale8,
     3: QImage.Format.Format_RGB888,
@@ -36,9 +37,11 @@ class SlicePicture:
     """Grey values, then the map over them, each computed once per slice.
 
     The setters only note what is wanted; :meth:`image` does the work when the picture is painted.
+    ``thrifty``, for one of many small viewports: a large image is never computed finer than twice what is shown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thrifty: bool = False) -> None:
+        self._thrifty = thrifty
         self._volume: Volume | None = None
         self._frame: SliceFrame | None = None
         self._index = 0
@@ -120,18 +123,23 @@ class SlicePicture:
         step = self._step(self._frame, size)
         if step > 1:
             image = self._coloured(self._pixels(self._volume, self._frame, step), self._frame, step)
+            if self._thrifty:  # average the pixels that are more than what is shown
+                image = image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, _SMOOTH)
         else:
             image = self._full(size, smooth)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         painter.drawImage(target, image, QRectF(image.rect()))
-        return step == 1
+        return step == 1 or self._thrifty
 
     def _step(self, frame: SliceFrame, size: QSize) -> int:
         large = frame.width * frame.height > _LARGE
         hurried = not self._settled and monotonic() - self._computed_at < _BURST
+        spare = min(frame.width // size.width(), frame.height // size.height())
+        if self._thrifty:
+            return max(spare // 2, 1)
         if self._image is not None or not large or not hurried:
             return 1
-        return max(min(frame.width // size.width(), frame.height // size.height()), 1)
+        return max(spare, 1)
 
     def _full(self, size: QSize, smooth: bool) -> QImage:
         image = self.image() or QImage()
@@ -142,8 +150,7 @@ class SlicePicture:
 
     def _reduced(self, image: QImage, size: QSize) -> QImage:
         if self._small is None or self._small.size() != size:
-            keep = Qt.AspectRatioMode.IgnoreAspectRatio
-            self._small = image.scaled(size, keep, Qt.TransformationMode.SmoothTransformation)
+            self._small = image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, _SMOOTH)
         return self._small
 
     def _pixels(self, volume: Volume, frame: SliceFrame, step: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.architectures import of_builtin, of_monai, of_python, of_torchvision
+from saliency_viewer.models.architectures import of_builtin, of_keras, of_monai, of_python, of_timm, of_torchvision
 from saliency_viewer.models.architectures.request import Architecture, Request
 from saliency_viewer.models.files import PackageFiles
 from saliency_viewer.models.own_code import Trust
@@ -23,6 +23,8 @@ _FETCHING = ("weights", "weights_backbone", "pretrained", "progress")
 ARCHITECTURES: tuple[Architecture, ...] = (
     Architecture("torchvision", of_torchvision.build),
     Architecture("monai", of_monai.build),
+    Architecture("timm", of_timm.build),
+    Architecture("keras", of_keras.build, program=True),
     Architecture("builtin", of_builtin.build),
     Architecture("python", of_python.build),
 )

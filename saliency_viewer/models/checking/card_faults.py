@@ -90,7 +90,8 @@ def _without_step(tables: dict[str, Any], table: str, key: str, number: int) -> 
     steps = tables.get(table, {}).get(key)
     if not isinstance(steps, list) or not 0 < number <= len(steps):
         return False
-    steps[number - 1] = {"step": "minmax"}
+    # Both fit behind any step, for any number of axes, and change no size.
+    steps[number - 1] = {"step": "pad", "multiple": 1} if key == "spatial" else {"step": "invert"}
     return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saliency_viewer.domain import ModelCard, Volume
+from saliency_viewer.domain import ModelCard, Volume, study_warnings
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.checking.findings import Findings
 from saliency_viewer.models.classifier import Classifier
@@ -25,8 +25,7 @@ def prepared_image(classifier: Classifier, volume: Volume, findings: Findings) -
     except UserError as error:
         findings.fault(error)
         return None
-    unlike = card.mismatch(volume.modality, volume.body_part, volume.view)
-    if unlike:
+    for unlike in study_warnings(card, volume):
         findings.add("warning", unlike, "Check it on an image of the kind that it was trained with.")
     _check_values(prepared, card, findings)
     return prepared
@@ -43,7 +42,11 @@ def _check_values(prepared: Prepared, card: ModelCard, findings: Findings) -> No
             "Check the window, and the interval of scale or clip, against the image's own values.",
         )
     elif max(abs(low), abs(high)) > _FAR:
-        steps = "its intensity steps leave" if card.input.intensity else "it has no intensity steps, which leaves"
+        steps = (
+            "its intensity steps leave"
+            if card.input.intensity or card.input.intensity_after
+            else "it has no intensity steps, which leaves"
+        )
         findings.add(
             "warning",
             f"The network is given {reach}: {steps} them far from what networks are trained with.",
@@ -63,7 +66,7 @@ def _check_values(prepared: Prepared, card: ModelCard, findings: Findings) -> No
 
 def _check_normalised(card: ModelCard, findings: Findings) -> None:
     library = card.architecture.partition(":")[0]
-    steps = {step.get("step") for step in card.input.intensity}
+    steps = {step.get("step") for step in (*card.input.intensity, *card.input.intensity_after)}
     if library in _NORMALISED and card.input.channels == 3 and not steps & set(_UNUSUAL_STEPS):
         findings.add(
             "note",

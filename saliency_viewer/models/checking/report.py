@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from saliency_viewer.domain import ModelCard, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of
+from saliency_viewer.models.bundle import read_bundle
 from saliency_viewer.models.card_text import card_to_toml
+from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.checking.behaviour import check_behaviour
 from saliency_viewer.models.checking.card_faults import card_faults
 from saliency_viewer.models.checking.findings import Finding, Findings
 from saliency_viewer.models.checking.on_image import prepared_image
 from saliency_viewer.models.classifier import Classifier
-from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, MemoryFiles, PackageFiles, missing
+from saliency_viewer.models.files import BUNDLE_NAME, CARD_NAME, SUMS_NAME, MemoryFiles, PackageFiles, missing
 from saliency_viewer.models.own_code import Trust, own_code
 from saliency_viewer.models.package import compare_sums, describe, load_package
 from saliency_viewer.runtime.context import RunContext
@@ -73,8 +75,13 @@ def check_files(
 
 
 def _card(files: PackageFiles, findings: Findings) -> ModelCard | None:
-    """The card, as far as it can be read around its faults."""
+    """The card, as far as it can be read around its faults; of a MONAI bundle the one that it stands for."""
     try:
+        if not files.has(CARD_NAME) and files.has(BUNDLE_NAME):
+            bundle = read_bundle(files)
+            for doubt in bundle.doubts:
+                findings.add("warning", doubt, "Where it matters, write a model.toml into the bundle.")
+            return bundle.card
         text = files.read(CARD_NAME).decode("utf-8-sig")
     except UserError as error:
         findings.fault(error)
@@ -99,7 +106,8 @@ def _parts_are_there(files: PackageFiles, card: ModelCard, findings: Findings) -
     complete = len(findings.found) == before
     if complete:
         try:
-            compare_sums(files, card.weights, hashlib.sha256(files.read(card.weights)).hexdigest())
+            for name in card.weight_files:
+                compare_sums(files, name, hashlib.sha256(files.read(name)).hexdigest())
         except UserError as error:
             findings.fault(error)  # they may load all the same
     return complete
@@ -119,8 +127,10 @@ def _look_at_task(_files: PackageFiles, card: ModelCard) -> None:
 
 
 def _look_at_weights(files: PackageFiles, card: ModelCard) -> None:
-    if not files.has(card.weights):
-        raise missing(card.weights)
+    for name in card.weight_files:
+        if not files.has(name):
+            raise missing(name)
+    read_case_lists(files, card)
 
 
 def _loaded(
@@ -137,7 +147,7 @@ def _loaded(
 def _check_answer(classifier: Classifier, findings: Findings) -> bool:
     """Whether the network takes its input and its outputs are as many as the classes; the layer is looked for too."""
     layer = classifier.card.explain.layer
-    names = [name for name, _ in classifier.network.named_modules() if name]
+    names = [name for name, _ in classifier.members[0].network.named_modules() if name]
     if layer is not None and layer not in names:
         findings.add("fault", f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
     try:

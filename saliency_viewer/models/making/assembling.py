@@ -14,7 +14,7 @@ from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.files import MemoryFiles, safe_name
 from saliency_viewer.models.own_code import Trust
-from saliency_viewer.models.package import package_files, refuse_other_folder, safetensors_bytes, write_files
+from saliency_viewer.models.package_writing import package_files, require_package_place, safetensors_bytes, write_files
 from saliency_viewer.models.recognition.forms import WEIGHTS, form_of
 from saliency_viewer.models.weights import load_state, read_state
 from saliency_viewer.runtime.files import write_bytes
@@ -71,7 +71,7 @@ def refuse_place(out: str | Path) -> None:
     elif path.is_file():
         raise UserError("A file stands where the package's folder should be.", "Choose another name.")
     else:
-        refuse_other_folder(path)
+        require_package_place(path)
 
 
 def write_new(out: str | Path, files: Mapping[str, bytes]) -> None:

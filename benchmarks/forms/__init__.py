@@ -1,0 +1,1 @@
+"""Every form of a model package with every architecture and every method: applied, or why not."""

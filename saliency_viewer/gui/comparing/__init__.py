@@ -1,0 +1,1 @@
+"""The comparison page: several models asked about one image, side by side."""

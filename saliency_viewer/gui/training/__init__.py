@@ -1,0 +1,1 @@
+"""Training in the window: the run beside it, the form, the curves and the page that holds them."""

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from saliency_viewer.cli import run
+from saliency_viewer.domain import Contender
+from saliency_viewer.pipeline import named
+
+METHODS = ("gradient", "grad-cam")
+CARD = """
+[model]
+name = "Tiny block"
+version = "0.1"
+architecture = "builtin:small-cnn-3d"
+weights = "weights.safetensors"
+arguments = { width = 4, downsamplings = 1 }
+
+[output]
+classes = ["well", "sick"]
+
+[input]
+layout = "3d"
+channels = 1
+size = [8, 24, 20]
+intensity = [{ step = "minmax" }]
+"""
+
+
+@pytest.fixture
+def twin(model: Path, tmp_path: Path) -> Path:
+    """The same architecture with other weights, under the same name."""
+    import torch
+
+    from saliency_viewer.models import load_package, write_package
+
+    found = load_package(model)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        state = {key: value + 0.1 * torch.randn(value.shape) for key, value in found.network.state_dict().items()}
+    write_package(tmp_path / "twin", found.card, state)
+    return tmp_path / "twin"
+
+
+def compare(image: Path, out: Path, *more: str) -> int:
+    return run(["compare", str(image), "--out", str(out), "--threads", "1", "--method", *METHODS, *more])
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_compare_writes_maps_numbers_disagreement_and_figure(
+    image: Path, model: Path, twin: Path, mask: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert compare(image, out, "--model", str(model), "--model", str(twin), "--regions", str(mask)) == 0
+    rows = rows_of(out / "agreement.csv")
+    between = [row for row in rows if row["relation"] == "repeatability"]
+    assert {(row["model_a"], row["model_b"]) for row in between} == {("Tiny block", "Tiny block (2)")}
+    assert {row["method_a"] for row in between} == set(METHODS)
+    assert sum(row["statistic"] == "mass_fraction_difference" for row in between) == 2 * len(METHODS)
+    assert {row["relation"] for row in rows} == {"repeatability", "same model"}
+    for over in ("gradient_over_models", "grad-cam_over_models"):
+        values = np.load(out / "disagreement" / f"{over}.npy")
+        stored = nibabel.load(out / "disagreement" / f"{over}.nii.gz")
+        np.testing.assert_array_equal(np.asarray(stored.dataobj).transpose(2, 1, 0), values)
+        np.testing.assert_allclose(stored.affine, nibabel.load(image).affine, atol=1e-4)
+        assert np.nanmin(values) >= 0.0
+        assert np.nanmax(values) <= 1.0
+    with Image.open(out / "comparison.png") as figure:
+        assert figure.size[0] > 600
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert [case["subject"] for case in manifest["cases"]] == ["Tiny block", "Tiny block (2)"]
+    assert all((out / item["path"]).is_file() for item in manifest["outputs"])
+    assert str(tmp_path) not in (out / "manifest.json").read_text()
+    said = capsys.readouterr().out
+    assert "repeatability" in said
+    assert "by chance up to" in said
+
+
+def test_the_maps_are_those_of_explain(image: Path, model: Path, twin: Path, tmp_path: Path) -> None:
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    assert compare(image, out, "--model", str(model), str(twin)) == 0
+    explain = ["explain", str(image), "--model", str(twin), "--out", str(alone), "--threads", "1", "--method", *METHODS]
+    assert run(explain) == 0
+    for method in METHODS:
+        (ours,) = out.glob(f"Tiny-block-2*/{method}/*/*_attributions.npy")
+        (theirs,) = alone.glob(f"{method}/*/*_attributions.npy")
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_model_that_fails_is_named_and_the_others_are_compared(
+    image: Path, model: Path, twin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(model, broken)
+    (broken / "weights.safetensors").write_bytes(b"nothing")
+    models = ("--model", str(model), str(broken), str(twin))
+    assert compare(image, tmp_path / "out", *models) == 1
+    assert "could not be asked" in capsys.readouterr().err
+    rows = rows_of(tmp_path / "out" / "agreement.csv")
+    assert {(row["model_a"], row["model_b"]) for row in rows if row["relation"] == "repeatability"} == {
+        ("Tiny block", "Tiny block (3)")
+    }
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [case["status"] for case in manifest["cases"]] == ["done", "failed", "done"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--model", "MODEL", "--layer", "3=features"), "names no model's layer"),
+        (("--model", "MODEL", "--levels", "2"), "levels"),
+        (("--model", "MODEL", "/nowhere/at/all"), "no such model package"),
+        ((), "No model"),
+    ],
+)
+def test_bad_usage_is_one_sentence(
+    image: Path, model: Path, tmp_path: Path, more: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(image, tmp_path / "out", *(str(model) if part == "MODEL" else part for part in more)) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_one_model_and_one_method_are_nothing_to_compare(
+    image: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["compare", str(image), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert run(arguments) == 2
+    assert "nothing to compare" in capsys.readouterr().err
+
+
+def test_slice_wise_models_are_asked_about_the_same_slices_and_the_same_class(image: Path, tmp_path: Path) -> None:
+    """Left to themselves each would choose its own key slices, and no two maps would have a voxel in common."""
+    import torch
+
+    from saliency_viewer.models import write_package
+    from saliency_viewer.models.builtin import SmallCNN
+
+    card = CARD.replace("small-cnn-3d", "small-cnn-2d").replace('"3d"', '"2d"').replace("[8, 24, 20]", "[24, 20]")
+    with torch.random.fork_rng():
+        for seed in range(3):
+            torch.manual_seed(seed)
+            network = SmallCNN(2, width=4, downsamplings=1)
+            write_package(tmp_path / f"m{seed}", card, network.state_dict())
+    out = tmp_path / "out"
+    assert compare(image, out, "--model", *(str(tmp_path / f"m{seed}") for seed in range(3))) == 0
+    rows = [row for row in rows_of(out / "agreement.csv") if row["statistic"] == "rank_correlation"]
+    assert len(rows) == 2 * 3 + 3
+    assert all(row["value"] for row in rows)
+    assert not any("targets differ" in row["note"] for row in rows)
+
+
+def test_a_class_that_a_model_does_not_have_is_left_to_it(image: Path, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    (other / "model.toml").write_text(CARD.replace('"well", "sick"', '"no", "yes"'))
+    assert compare(image, tmp_path / "out", "--model", str(model), str(other), "--target", "sick") == 0
+    rows = [row for row in rows_of(tmp_path / "out" / "agreement.csv") if row["relation"] == "repeatability"]
+    assert all("targets differ: sick" in row["note"] for row in rows if not row["region"])
+
+
+def test_names_never_collide() -> None:
+    contenders = [Contender(name, "") for name in ("Net", "Net (2)", "Net", "", "")]
+    assert [one.name for one in named(contenders)] == ["Net", "Net (2)", "Net (3)", "model 4", "model 5"]

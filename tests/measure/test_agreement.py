@@ -1,0 +1,118 @@
+"""How far two maps agree: closed forms, scipy, and every shift made one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from saliency_viewer.measure import agreement, rank_range
+from saliency_viewer.measure.agreement import highest
+from saliency_viewer.spatial import Geometry
+
+
+def _noise(seed: int, shape=(1, 12, 15)) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_a_map_agrees_with_itself_and_contradicts_its_negative(agreed) -> None:
+    values = _noise(0)
+    same, opposite = agreed(values, values), agreed(values, -values)
+    assert same["rank_correlation"].value == pytest.approx(1.0)
+    assert same["iou_top_10"].value == 1.0
+    assert same["peak_distance"].note == "the image has no calibration in millimetres"
+    assert opposite["rank_correlation"].value == pytest.approx(-1.0)
+    assert opposite["rank_correlation_abs"].value == pytest.approx(1.0)
+    assert opposite["iou_top_10"].value == 0.0
+
+
+def test_rank_correlation_is_scipys_with_ties_and_without_what_one_did_not_see(agreed) -> None:
+    first, second = np.round(_noise(1), 0), np.round(_noise(2) + 0.5 * _noise(1), 0)
+    first[0, :3], second[0, :, 2] = np.nan, np.nan
+    seen = np.isfinite(first) & np.isfinite(second)
+    found = agreed(first, second)
+    assert found["rank_correlation"].value == pytest.approx(spearmanr(first[seen], second[seen]).statistic)
+    sizes = spearmanr(np.abs(first[seen]), np.abs(second[seen])).statistic
+    assert found["rank_correlation_abs"].value == pytest.approx(sizes)
+
+
+def test_a_monotone_change_of_units_changes_no_rank(agreed) -> None:
+    first, second = _noise(3), _noise(4)
+    plain, bent = agreed(first, second), agreed(np.exp(first) * 1e-6, second)
+    assert bent["rank_correlation"].value == pytest.approx(plain["rank_correlation"].value)
+    assert bent["iou_top_10"].value == plain["iou_top_10"].value
+
+
+def test_the_overlap_of_the_highest_tenth_by_hand(agreed) -> None:
+    first, second = np.zeros((1, 4, 10), np.float32), np.zeros((1, 4, 10), np.float32)
+    first[0, 0, :4] = [4, 3, 2, 1]
+    second[0, 0, 2:6] = [1, 2, 3, 4]
+    # 4 of 40 voxels each, 2 in common, 6 together
+    assert agreed(first, second)["iou_top_10"].value == pytest.approx(2 / 6)
+
+
+def test_a_tenth_that_is_not_decided_is_said(agreed) -> None:
+    values = np.zeros((1, 4, 10), np.float32)
+    values[0, 0, 0] = 1.0
+    found = agreed(values, _noise(5, (1, 4, 10)))["iou_top_10"]
+    assert found.value is None
+    assert "many are equal" in found.note
+    assert highest(np.array([1, 2, 2, 0, 0, 0, 0, 0, 0, 0], np.float32)).sum() == 2
+
+
+def test_constant_maps_and_maps_without_a_common_voxel_are_undefined_with_the_reason(agreed) -> None:
+    flat = agreed(np.ones((1, 3, 4)), _noise(6, (1, 3, 4)))
+    assert flat["rank_correlation"].value is None
+    assert "same everywhere" in flat["rank_correlation"].note
+    first, second = _noise(7, (1, 2, 4)), _noise(8, (1, 2, 4))
+    first[0, 0], second[0, 1] = np.nan, np.nan
+    assert "no voxel in common" in agreed(first, second)["iou_top_10"].note
+
+
+def test_peaks_are_apart_by_millimetres_of_an_oblique_grid(as_map) -> None:
+    first, second = np.zeros((2, 3, 4), np.float32), np.zeros((2, 3, 4), np.float32)
+    first[0, 0, 0], second[1, 2, 3] = 1.0, 1.0
+    geometry = Geometry.from_spacing((2, 3, 4), (5.0, 2.0, 1.0), calibration="patient")
+    found = agreement(as_map(first, geometry), as_map(second, geometry))[-1]
+    assert found.value == pytest.approx(np.sqrt(5.0**2 + 4.0**2 + 3.0**2))
+    assert found.unit == "mm"
+
+
+def test_chance_is_the_95th_percentile_over_every_shift_made_one_by_one(agreed) -> None:
+    first, second = _noise(9, (1, 6, 7)), _noise(10, (1, 6, 7))
+    found = agreed(first, second)
+    correlations, overlaps = [], []
+    for rows in range(6):
+        for columns in range(7):
+            moved = np.roll(second, (rows, columns), axis=(1, 2))
+            correlations.append(spearmanr(first.ravel(), moved.ravel()).statistic)
+            a, b = highest(first.ravel()), highest(moved.ravel())
+            overlaps.append((a & b).sum() / (a | b).sum())
+    assert found["rank_correlation"].chance == pytest.approx(np.percentile(correlations, 95))
+    assert found["iou_top_10"].chance == pytest.approx(np.percentile(overlaps, 95))
+
+
+def test_volumes_are_moved_along_slices_too(agreed) -> None:
+    first, second = _noise(11, (3, 4, 5)), _noise(12, (3, 4, 5))
+    correlations = [
+        spearmanr(first.ravel(), np.roll(second, (z, y, x), axis=(0, 1, 2)).ravel()).statistic
+        for z in range(3)
+        for y in range(4)
+        for x in range(5)
+    ]
+    found = agreed(first, second)["rank_correlation"]
+    assert found.chance == pytest.approx(np.percentile(correlations, 95))
+
+
+def test_smooth_maps_agree_by_chance_more_than_rough_ones(agreed) -> None:
+    coarse = [np.kron(_noise(seed, (1, 4, 4)), np.ones((1, 8, 8), np.float32)) for seed in (13, 14)]
+    rough = [_noise(seed, (1, 32, 32)) for seed in (13, 14)]
+    assert agreed(*coarse)["rank_correlation"].chance > 3 * agreed(*rough)["rank_correlation"].chance
+
+
+def test_the_range_of_ranks_by_hand(as_map) -> None:
+    first = np.array([[[1.0, 2.0, 3.0, np.nan]]])
+    second = np.array([[[30.0, 20.0, 10.0, 5.0]]])
+    found = rank_range([as_map(first), as_map(second)])
+    np.testing.assert_allclose(found, [[[1.0, 0.0, 1.0, np.nan]]])
+    assert rank_range([as_map(first), as_map(first)])[0, 0, :3].tolist() == [0.0, 0.0, 0.0]

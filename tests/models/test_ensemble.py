@@ -1,0 +1,217 @@
+"""Ensembles of folds: written, loaded whole and one by one, and their lists of cases."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from saliency_viewer.domain import ModelCard
+from saliency_viewer.errors import UserError
+from saliency_viewer.models import (
+    case_digest,
+    case_table,
+    check_package,
+    layer_tree,
+    load_package,
+    parse_card,
+    read_card,
+    read_case_lists,
+    write_ensemble,
+    write_package,
+)
+from saliency_viewer.models.builtin import SmallCNN
+
+CARD = """
+[model]
+name = "Folds"
+architecture = "builtin:small-cnn-2d"
+arguments = { width = 4, downsamplings = 1, num_classes = OUTPUTS }
+[output]
+classes = ["well", "sick"]
+ACTIVATION
+[input]
+size = [12, 12]
+"""
+
+
+def card(outputs: int = 2, activation: str = "") -> ModelCard:
+    return parse_card(CARD.replace("OUTPUTS", str(outputs)).replace("ACTIVATION", activation))
+
+
+def networks(count: int = 3, outputs: int = 2) -> dict[str, SmallCNN]:
+    made = {}
+    for number in range(count):
+        torch.manual_seed(number)
+        made[f"f{number}"] = SmallCNN(2, num_classes=outputs, width=4, downsamplings=1).eval()
+    return made
+
+
+def package(folder, outputs=2, activation="", **lists):
+    folds = networks(outputs=outputs)
+    states = {name: network.state_dict() for name, network in folds.items()}
+    write_ensemble(folder, card(outputs, activation), states, **lists)
+    return folder, folds
+
+
+def volume(make, slices=1):
+    return make.volume(np.random.default_rng(5).random((slices, 12, 12), dtype=np.float32))
+
+
+def test_all_folds_together_answer_with_their_mean_logit(make, tmp_path):
+    folder, folds = package(tmp_path / "p")
+    image = volume(make)
+    with torch.no_grad():
+        raw = torch.stack([network(torch.from_numpy(image.array)[None]) for network in folds.values()])
+    for fold in ("", "mean"):
+        whole = load_package(folder, fold=fold)
+        np.testing.assert_allclose(whole.predict(image).logits, raw.mean(0)[0].numpy(), rtol=1e-5)
+        assert (whole.fold, [member.fold for member in whole.members]) == ("mean", list(folds))
+    inputs = whole.prepare(image).inputs
+    torch.testing.assert_close(whole.network(inputs), raw.mean(0))
+
+
+def test_one_fold_answers_alone(make, tmp_path):
+    folder, folds = package(tmp_path / "p")
+    image = volume(make)
+    hashes = set()
+    for name, network in folds.items():
+        alone = load_package(folder, fold=name)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(image.array)[None])[0].numpy()
+        np.testing.assert_allclose(alone.predict(image).logits, expected, rtol=1e-5)
+        assert (alone.fold, alone.members) == (name, (alone,))
+        hashes.add(alone.model_hash)
+    assert len(hashes | {load_package(folder).model_hash}) == 4
+    with pytest.raises(UserError, match="no fold 'f7'"):
+        load_package(folder, fold="f7")
+
+
+def test_slices_are_averaged_over_the_folds_before_they_become_one_answer(make, tmp_path):
+    folder, _ = package(tmp_path / "p")
+    image = volume(make, slices=4)
+    single = [load_package(folder, fold=name).predict(image).slice_logits for name in ("f0", "f1", "f2")]
+    said = load_package(folder).predict(image)
+    np.testing.assert_allclose(said.slice_logits, np.mean(single, axis=0), rtol=1e-6)
+    assert said.slice_index == int(np.argmax(said.slice_logits[:, 1] - said.slice_logits[:, 0]))
+
+
+def test_probabilities_are_averaged_as_log_odds(make, tmp_path):
+    code = (
+        "import torch\nclass Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.shift = torch.nn.Parameter(torch.zeros(1))\n"
+        "    def forward(self, x):\n        return torch.sigmoid(x.flatten(1).mean(1, keepdim=True) + self.shift)\n"
+    )
+    text = CARD.replace("builtin:small-cnn-2d", "python:net.py:Net").replace("activation", "")
+    text = text.replace("arguments = { width = 4, downsamplings = 1, num_classes = OUTPUTS }", "")
+    described = parse_card(text.replace("ACTIVATION", 'activation = "none"'))
+    states = {"a": {"shift": torch.tensor([-1.0])}, "b": {"shift": torch.tensor([2.0])}}
+    write_ensemble(tmp_path / "p", described, states)
+    (tmp_path / "p" / "net.py").write_text(code)
+    asked = []
+    whole = load_package(tmp_path / "p", trust_code=lambda digest: asked.append(digest) or True)
+    assert len(asked) == 1  # not once for every fold
+    image = make.volume(np.full((1, 12, 12), 0.25, dtype=np.float32))
+    np.testing.assert_allclose(whole.predict(image).logits, [-0.75, 0.75], atol=1e-5)
+    found = whole.network(whole.prepare(image).inputs)
+    torch.testing.assert_close(torch.logit(found), torch.tensor([[0.75]]), atol=1e-5, rtol=0)
+
+
+def test_layers_are_those_of_one_fold_and_the_card_may_name_them(tmp_path):
+    folder, folds = package(tmp_path / "p")
+    names = {node.path for node in layer_tree(load_package(folder)).walk()}
+    assert names == {name for name, _ in folds["f0"].named_modules()}
+    text = (folder / "model.toml").read_text()
+    layer = next(name for name, module in folds["f0"].named_modules() if isinstance(module, torch.nn.Conv2d))
+    (folder / "model.toml").write_text(text.replace("[explain]", f'[explain]\nlayer = "{layer}"'))
+    assert load_package(folder).card.explain.layer == layer
+
+
+def test_a_fold_whose_weights_changed_or_are_gone_is_named(tmp_path):
+    folder, _ = package(tmp_path / "p")
+    content = bytearray((folder / "fold1.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "fold1.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="sha256 differs"):
+        load_package(folder)
+    load_package(folder, fold="f0")
+    (folder / "fold1.safetensors").unlink()
+    with pytest.raises(UserError, match=r"fold1\.safetensors"):
+        load_package(folder)
+
+
+def test_a_check_tells_the_folds(tmp_path):
+    folder, _ = package(tmp_path / "p")
+    assert any("3 folds: f0, f1, f2" in line for line in check_package(folder))
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "model", "named", "cure"),
+    [
+        ('folds = [{ name = "0", weights = "a" }]', "", "folds", "two or more"),
+        ('folds = [{ name = "0", weights = "a" }, { name = "0", weights = "b" }]', "", "folds", "its own"),
+        ('folds = [{ name = "0", weights = "a" }, { name = "mean", weights = "b" }]', "", "folds", "'mean'"),
+        ('folds = [{ name = "0" }, { name = "1", weights = "b" }]', "", "entry 1.weights", "weights ="),
+        ('folds = [{ name = "0", weights = "a" }, { name = "1", weights = "b" }]', 'weights = "c"', "weights", "folds"),
+        ("fold = 3", "", "folds", "two or more"),
+    ],
+)
+def test_a_wrong_ensemble_is_told_what_is_right(ensemble, model, named, cure):
+    text = CARD.replace("OUTPUTS", "2").replace("ACTIVATION", "").replace("[output]", f"{model}\n[output]")
+    with pytest.raises(UserError) as caught:
+        parse_card(f"{text}\n[ensemble]\n{ensemble}\n")
+    assert named in caught.value.message
+    assert cure in caught.value.hint
+
+
+def test_a_single_network_has_no_folds(tmp_path):
+    write_package(tmp_path / "p", card(), networks()["f0"].state_dict())
+    with pytest.raises(UserError, match="single network"):
+        load_package(tmp_path / "p", fold="0")
+
+
+def test_lists_of_cases_come_back_and_hold_no_names(tmp_path):
+    held_out = {case_digest("Doe^Jane"): "f0", case_digest(" sub-2 "): "f2"}
+    folder, _ = package(tmp_path / "p", held_out=held_out, training_cases=[case_digest("sub-9")])
+    lists = read_case_lists(folder, read_card(folder)[0])
+    assert lists.held_out == {hashlib.sha256(b"Doe^Jane").hexdigest(): "f0", hashlib.sha256(b"sub-2").hexdigest(): "f2"}
+    assert lists.trained == {hashlib.sha256(b"sub-9").hexdigest()}
+    written = b"".join(path.read_bytes() for path in folder.iterdir() if path.suffix != ".safetensors")
+    assert b"Doe" not in written
+    assert b"sub-" not in written
+
+
+DIGEST = case_digest("sub-1")
+
+
+@pytest.mark.parametrize(
+    ("table", "named", "cure"),
+    [
+        (f"subject,fold\n{DIGEST},f0\n", "no column 'case'", "case,fold"),
+        ("case,fold\nDoe^Jane,f0\n", "Line 2", "64 hex digits"),
+        (f"case,fold\n{DIGEST},f9\n", "'f9'", "f0"),
+        (f"case,fold\n{DIGEST},f0\n{DIGEST},f1\n", "Line 3", "one line"),
+        (b"\xff\xfe\x00", "no text", "UTF-8"),
+    ],
+)
+def test_a_wrong_list_says_where_and_never_what_stands_there(tmp_path, table, named, cure):
+    folder, _ = package(tmp_path / "p", held_out={DIGEST: "f0"})
+    (folder / "held_out.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
+    with pytest.raises(UserError) as caught:
+        load_package(folder)
+    assert named in caught.value.message
+    assert cure in caught.value.hint
+    assert "Doe" not in str(caught.value)
+
+
+def test_a_list_in_capitals_and_with_a_byte_order_mark_is_read(tmp_path):
+    folder, _ = package(tmp_path / "p", held_out={DIGEST: "f0"})
+    text = "\ufeffcase,fold,comment\n" + f"{DIGEST.upper()}, f1 ,late\n"
+    (folder / "held_out.csv").write_text(text, encoding="utf-8")
+    assert read_case_lists(folder, read_card(folder)[0]).held_out == {DIGEST: "f1"}
+    (folder / "held_out.csv").unlink()
+    with pytest.raises(UserError, match=r"held_out\.csv"):
+        load_package(folder)
+    assert case_table([DIGEST, DIGEST]).splitlines() == ["case", DIGEST]
