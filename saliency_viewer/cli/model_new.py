@@ -160,7 +160,7 @@ def _ask_input(card: ModelCard, options: argparse.Namespace, asker: Asker) -> Mo
     from saliency_viewer.models.making import INTENSITIES, intensity_name, intensity_steps
 
     spec = card.input
-    if not spec.size and spec.fit != "none":
+    if not spec.size and not spec.spatial and spec.fit != "none":
         in_space = spec.layout == "3d"
         question = f"Size of the network's input ({'slices, ' if in_space else ''}rows, columns)"
         usual = _VOLUME_SIZE if in_space else _PLANE_SIZE

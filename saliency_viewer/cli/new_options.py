@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,9 +37,7 @@ def add_card_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spacing", nargs="+", type=float, metavar="MM", help="resample to it")
     parser.add_argument("--orientation", metavar="CODE", help="turn to it, such as RAS")
     parser.add_argument("--intensity", metavar="STEPS", help="imagenet, unit, window:CENTRE,WIDTH, zscore, ...")
-    parser.add_argument(
-        "--transforms", metavar="torchvision:WEIGHTS", help="preprocessing of these torchvision weights"
-    )
+    parser.add_argument("--transforms", metavar="torchvision:WEIGHTS", help="preprocessing of published weights")
     parser.add_argument("--modality", nargs="+", metavar="CODE", help="of the images it was made for, such as CR DX")
     parser.add_argument("--body-part", nargs="+", metavar="NAME", help="likewise")
     parser.add_argument("--view", nargs="+", metavar="NAME", help="likewise")
@@ -99,9 +96,10 @@ def _output(spec: OutputSpec, options: argparse.Namespace) -> OutputSpec:
 
 def _input(spec: InputSpec, options: argparse.Namespace) -> InputSpec:
     from saliency_viewer.models.making import intensity_name, intensity_steps
+    from saliency_viewer.models.torchvision_transforms import spec_named
 
     if options.transforms:
-        spec = replace(_transforms(options.transforms), layout=spec.layout, channels=spec.channels)
+        spec = replace(spec_named(options.transforms), layout=spec.layout, channels=spec.channels)
     channels = options.channels or spec.channels
     named = "" if options.transforms else intensity_name(spec.intensity, spec.channels)
     wanted = options.intensity or named
@@ -118,18 +116,6 @@ def _input(spec: InputSpec, options: argparse.Namespace) -> InputSpec:
             orientation=options.orientation,
         ),
     )
-
-
-def _transforms(name: str) -> InputSpec:
-    """The preprocessing that torchvision publishes with weights."""
-    try:
-        module = importlib.import_module("saliency_viewer.models.torchvision_transforms")
-    except ImportError:
-        raise UserError(
-            "This version cannot read torchvision's transforms.", "Say --size, --fit and --intensity instead."
-        ) from None
-    found: InputSpec = module.transforms_to_input(name)
-    return found
 
 
 def _said(**values: Any) -> dict[str, Any]:

@@ -90,7 +90,9 @@ def test_each_model_gets_one_plan_after_the_other(qtbot, page, process, answer) 
     process.say(Done(process.jobs[0].id, answer(1)))
     qtbot.waitUntil(lambda: len(process.jobs) == 2)
     first, second = (job.plan for job in process.jobs)
-    assert second == replace(first, model="second")
+    # the second is asked about the class and the slices that the first was explained for
+    said = answer(1)
+    assert second == replace(first, model="second", target=said.maps[0].target, slices=said.slices)
     assert page.state.result is None  # the window's own maps are another matter
 
 

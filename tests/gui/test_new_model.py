@@ -177,8 +177,8 @@ def test_an_unknown_network_is_described_by_its_shapes_and_can_be_typed(qtbot, d
 def test_the_answer_the_map_and_the_layers_are_shown_before_saving(qtbot, dialog, process) -> None:
     assert not dialog.keep.isEnabled()
     check(qtbot, dialog, process, trial(Finding("warning", "Odd.", "Mend it.")))
-    words = shown(dialog)
-    assert all(part in words for part in ("Grad-CAM for class 1", "0.73", "Odd.", "Mend it.", "A fact."))
+    for part in ("Grad-CAM for class 1", "0.73", "Odd.", "Mend it.", "A fact."):
+        qtbot.waitUntil(lambda part=part: part in shown(dialog))
     assert dialog.outcome.picture.pixmap().width() == 140
     dialog.outcome.tabs[1].click()
     (item,) = dialog.outcome.layers.items()
@@ -191,7 +191,7 @@ def test_after_a_change_it_has_to_be_checked_again(qtbot, dialog, process) -> No
     assert dialog.keep.isEnabled()
     dialog.fields.classes.item(0, 0).setText("other")
     assert not dialog.keep.isEnabled()
-    assert "changed since this check" in shown(dialog)
+    qtbot.waitUntil(lambda: "changed since this check" in shown(dialog))
     check(qtbot, dialog, process, trial())
     assert dialog.keep.isEnabled()
     assert "changed since" not in shown(dialog)
@@ -199,7 +199,7 @@ def test_after_a_change_it_has_to_be_checked_again(qtbot, dialog, process) -> No
 
 def test_faults_are_shown_and_keep_it_from_being_saved(qtbot, dialog, process) -> None:
     check(qtbot, dialog, process, trial(Finding("fault", "It is dead."), picture=False))
-    assert "It is dead." in shown(dialog)
+    qtbot.waitUntil(lambda: "It is dead." in shown(dialog))
     assert "mend them" in dialog.error.text()
     assert not dialog.keep.isEnabled()
 
@@ -210,7 +210,7 @@ def test_without_an_image_it_says_why_nothing_was_asked(qtbot, window, process) 
     answer(qtbot, dialog, process, FOUND)
     check(qtbot, dialog, process, trial(picture=False))
     assert process.errands[-1].request.image is None
-    assert "No image is open" in shown(dialog)
+    qtbot.waitUntil(lambda: "No image is open" in shown(dialog))
     assert dialog.keep.isEnabled()
     dialog.reject()
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from saliency_viewer.domain import InputSpec
 from saliency_viewer.errors import UserError
 from saliency_viewer.models import load_package
 from saliency_viewer.models.builtin import SmallCNN
 from saliency_viewer.models.files import MemoryFiles
-from saliency_viewer.models.intensity import Toned, fit_steps, parse_steps
+from saliency_viewer.models.intensity import parse_steps
 from saliency_viewer.models.making import (
     INTENSITIES,
     draft_card,
@@ -23,6 +24,7 @@ from saliency_viewer.models.making import (
     refuse_place,
     write_new,
 )
+from saliency_viewer.models.prepared import Preparation
 from saliency_viewer.models.recognition import Candidate, Inspection, inspect_checkpoint
 from saliency_viewer.models.recognition.forms import ONNX, WEIGHTS
 
@@ -47,17 +49,19 @@ def test_named_steps_are_valid_and_keep_their_name(name, channels):
     assert intensity_name(steps, channels) == name
 
 
-def test_named_steps_do_what_they_say():
-    values = np.array([-500.0, 40.0, 240.0, 900.0], dtype=np.float32).reshape(1, 1, 2, 2)
+def test_named_steps_do_what_they_say(make):
+    values = np.array([[[-500, 40], [240, 900]]], dtype=np.float32)
+    film = make.volume(values, value_range=(-500.0, 900.0))
 
-    def after(name: str, channels: int) -> np.ndarray:
-        chain = fit_steps(intensity_steps(name, channels), channels, values, (-500, 900))
-        return chain.apply(Toned.of(values, (-500, 900))).values
+    def given(name, channels):
+        spec = InputSpec(channels=channels, fit="none", intensity=intensity_steps(name, channels))
+        return Preparation(spec, film).of((0,), "cpu").inputs[0].numpy()
 
-    window = after("window:40,400", 1)
-    np.testing.assert_allclose(window.reshape(-1), [0, 0.5, 1, 1], atol=1e-6)
-    scaled = after("imagenet", 3)
-    np.testing.assert_allclose(scaled[:, 0, 1, 1], [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
+    np.testing.assert_allclose(given("window:40,400", 1).reshape(-1), [0, 0.5, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(given("unit", 1).reshape(-1), (values.reshape(-1) + 500) / 1400, atol=1e-6)
+    brightest = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    np.testing.assert_allclose(given("imagenet", 3)[:, 1, 1], brightest, atol=1e-5)
+    np.testing.assert_allclose(given("zscore", 1).mean(), 0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -146,13 +146,14 @@ def _loaded(
 
 def _check_answer(classifier: Classifier, findings: Findings) -> bool:
     """Whether the network takes its input and its outputs are as many as the classes; the layer is looked for too."""
-    layer = classifier.card.explain.layer
+    try:
+        layer = classifier.card.explain.layer  # without named classes the card asks the network
+        _ = classifier.outputs
+        runs = True
+    except UserError as error:
+        findings.fault(error)
+        layer, runs = None, False
     names = [name for name, _ in classifier.members[0].network.named_modules() if name]
     if layer is not None and layer not in names:
         findings.add("fault", f"model.toml: the network has no layer '{layer}'.", near_match(layer, names))
-    try:
-        _ = classifier.outputs
-    except UserError as error:
-        findings.fault(error)
-        return False
-    return True
+    return runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from saliency_viewer.models.recognition import of_builtin, of_monai, of_torchvision
+from saliency_viewer.models.recognition import of_builtin, of_monai, of_timm, of_torchvision
 from saliency_viewer.models.recognition.candidate import Candidate
 from saliency_viewer.models.recognition.shapes import Shapes
 
@@ -22,6 +22,8 @@ _LEAST = 0.25  # of the weights; less in common is chance
 def recognise(shapes: Shapes) -> tuple[Candidate, ...]:
     """Networks that the weights may belong to, at most five, those that fit best first; empty when none is near."""
     found = [candidate for library in _LIBRARIES for candidate in library(shapes)]
+    if not any(candidate.complete for candidate in found):
+        found += of_timm.candidates(shapes)  # it takes longest, and has torchvision's networks too
     ranked = sorted((one for one in found if one.share >= _LEAST), key=lambda one: -one.share)
     if ranked and ranked[0].complete:
         ranked = [one for one in ranked if one.share >= _NEAR]
