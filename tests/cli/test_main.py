@@ -36,7 +36,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["batch", "x", "--model", "m", "--out", "o", "--max-samples", "many"], "whole number"),
         (["--demo", "knee"], "--demo"),
         (["/nowhere/at/all.nii"], "nothing at the given path"),
-        (["compare", "x"], "no command 'compare'"),
+        (["compare", "x"], "required: --out"),
         (["model", "new", "x"], "--out"),
         (["model", "mend", "x"], "invalid choice: 'mend'"),
     ],
