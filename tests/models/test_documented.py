@@ -24,4 +24,4 @@ def test_the_examples_are_cards():
     assert len(blocks) > 2
     for block in blocks:
         card = parse_card(block if "[input]" in block else block + '\n[input]\nfit = "none"\n')
-        assert card.output.classes == ("normal", "pneumonia")
+        assert card.name.startswith("Pneumonia")

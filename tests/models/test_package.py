@@ -201,7 +201,7 @@ def test_a_failed_write_leaves_the_old_package(make, tmp_path, monkeypatch):
     def full_disk(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("saliency_viewer.models.package._fill", full_disk)
+    monkeypatch.setattr("saliency_viewer.models.package_writing._fill", full_disk)
     with pytest.raises(UserError, match="disk is full"):
         write_package(folder, make.card_text(model=PYTHON), linear(3))
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
