@@ -208,6 +208,31 @@ def test_monais_transformer_gives_its_size_away():
     assert found.complete
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "alike"),
+    [
+        ("resnet26d", {"num_classes": 2}, ""),
+        ("efficientnetv2_rw_t", {"num_classes": 3, "in_chans": 1}, ""),
+        ("tf_efficientnet_b0", {"num_classes": 2}, "efficientnet_b0"),
+        ("vit_tiny_patch16_384", {"num_classes": 2}, ""),
+        ("convnextv2_atto", {"num_classes": 2, "in_chans": 1}, ""),
+        ("swinv2_cr_tiny_224", {"num_classes": 2}, ""),
+        ("mobilenetv4_conv_small", {"num_classes": 4}, ""),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "model.backbone."])
+def test_networks_of_timm_are_found_by_their_fingerprint(name, arguments, alike, prefix):
+    timm = pytest.importorskip("timm")
+    with _no_memory():
+        network = timm.create_model(name, pretrained=False, **arguments)
+    ranked = recognise(shapes_of(prefixed(network.state_dict(), prefix)))
+    assert all(one.complete and one.arguments == arguments for one in ranked if one.architecture == f"timm:{name}")
+    names = [one.architecture for one in ranked if one.complete]
+    assert f"timm:{name}" in names
+    assert not alike or f"timm:{alike}" in names
+    assert not alike or alike in " ".join(note for one in ranked for note in one.notes)
+
+
 def test_our_own_small_network_is_recognised():
     from saliency_viewer.models.builtin import SmallCNN
 
@@ -328,6 +353,7 @@ def test_programs_are_told_by_their_content(make, architecture, size):
     assert (best.architecture, best.outputs, best.dimensions, best.channels) == (architecture, 3, 2, 1)
     assert best.size == size
     assert found.form.architecture == architecture
+    assert best.activation == ("softmax" if architecture == "keras" else "")
 
 
 @pytest.mark.filterwarnings("ignore")

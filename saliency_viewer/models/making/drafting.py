@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saliency_viewer.domain import InputSpec, ModelCard, OutputSpec
-from saliency_viewer.domain.model_card import Layout
+from saliency_viewer.domain.model_card import Activation, Layout
 from saliency_viewer.models.making.intensities import intensity_steps
 from saliency_viewer.models.recognition import Candidate, Inspection
 
@@ -22,9 +22,7 @@ def draft_card(inspection: Inspection, candidate: Candidate) -> ModelCard:
         architecture=candidate.architecture,
         weights=inspection.form.file_name,
         arguments=dict(candidate.arguments),
-        output=OutputSpec(
-            class_names(inspection, candidate.outputs), "sigmoid" if candidate.outputs == 1 else "softmax"
-        ),
+        output=OutputSpec(class_names(inspection, candidate.outputs), _activation(candidate)),
         input=InputSpec(
             layout=layout,
             channels=channels,
@@ -45,6 +43,12 @@ def usual_intensity(layout: str, channels: int) -> str:
     if layout == "3d":
         return "minmax"
     return "imagenet" if channels == _COLOURS else "unit"
+
+
+def _activation(candidate: Candidate) -> Activation:
+    if candidate.activation == "sigmoid" or (candidate.outputs == 1 and not candidate.activation):
+        return "sigmoid"
+    return "softmax"
 
 
 def _layout(candidate: Candidate) -> Layout:

@@ -29,6 +29,8 @@ class Candidate:
         How the file's weights fit it; None for programs, which hold their weights.
     notes:
         What the file does not show, in sentences.
+    activation:
+        What the network ends with, ``softmax`` or ``sigmoid``; empty when unknown.
     """
 
     architecture: str
@@ -39,6 +41,7 @@ class Candidate:
     size: tuple[int, ...] = ()
     fit: Fit | None = None
     notes: tuple[str, ...] = ()
+    activation: str = ""
 
     @property
     def complete(self) -> bool:

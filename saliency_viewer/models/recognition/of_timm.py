@@ -15,13 +15,14 @@ from saliency_viewer.models.weights import without_prefixes
 from saliency_viewer.runtime.resources import resource_path
 
 # Modules that change with the number of classes, and weights that change with the image's size.
-_HEADS = ("head", "head_dist", "fc", "classifier", "classifier_dist", "last_linear", "last_layer")
+_HEADS = ("head", "head_dist", "heads", "heads_dist", "aux_head", "fc", "classifier", "classif", "last_linear")
 _OF_SIZE = ("pos_embed", "relative_position", "attn_mask", "rel_pos", "rope")
 _IMAGE = 4  # a convolution with at most so many input channels may read the image
 _COLOURS = 3
 _AXES = 4  # of the weight of a convolution in the plane
 _DIGITS = 10
-_MOST = 3  # networks with the same weights that are listed
+_MOST = 8  # networks with the same weights that are tried
+_NAMED = 3  # and that are told
 _SIDE = 224
 _ALIKE = "timm has other networks with the same weights, which differ in what the weights do not show: {}."
 
@@ -60,7 +61,7 @@ def candidates(shapes: Shapes) -> Iterator[Candidate]:
         if channels != _COLOURS:
             arguments["in_chans"] = channels
         others = [other for other in names if other != name]
-        notes = (_ALIKE.format(", ".join(others[:_MOST])),) if others and position == 0 else ()
+        notes = (_ALIKE.format(", ".join(others[:_NAMED])),) if others and position == 0 else ()
         outputs = head[0] if head else 0
         guess = Candidate(f"timm:{name}", arguments, outputs, 2, channels, _size(name), notes=notes)
         found = fitted(guess, shapes)

@@ -11,6 +11,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from saliency_viewer.models.recognition import forms
@@ -100,7 +101,9 @@ def _of_keras_config(config: Mapping[str, Any]) -> Candidate:
     inputs = tuple(int(size or 0) for size in next(shape for shape in shapes if shape))
     dense = [one for one in found if isinstance(one.get("units"), int)]
     outputs = (0, int(dense[-1]["units"])) if dense else ()
-    return _of_shapes(forms.KERAS.architecture, inputs, outputs, channels_last=True)
+    endings = [one["activation"] for one in found if isinstance(one.get("activation"), str)]
+    ending = endings[-1] if endings and endings[-1] in ("softmax", "sigmoid") else ""
+    return replace(_of_shapes(forms.KERAS.architecture, inputs, outputs, channels_last=True), activation=ending)
 
 
 def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
