@@ -18,7 +18,7 @@ from saliency_viewer.runtime.context import RunContext
 if TYPE_CHECKING:
     from torch import Tensor
 
-_STRENGTHS = (1.0, 1.0, 5.0)  # of the noise: logits leave 0..1 when their input grows, probabilities do not
+_STRENGTHS = (1.0, 5.0)  # of the noise: logits leave 0..1 when their input grows, probabilities do not
 _SAME = 1e-6  # of the answers' size: less is rounding
 _SUM = 1e-4
 _HARDLY = 1e-3  # probability
