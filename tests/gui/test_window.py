@@ -119,8 +119,8 @@ def test_numbers_follow_a_region(qtbot, opened, process, make_result) -> None:
     process.say(Done(process.jobs[0].id, result))
     qtbot.waitUntil(lambda: opened.state.result is not None)
     opened.intents.stroke.emit(_square(0, 2))
-    qtbot.waitUntil(lambda: bool(opened.state.case.rows))
-    name = opened.state.regions.names[0]
+    (name,) = opened.state.regions.names
+    qtbot.waitUntil(lambda: any(row.region == name for row in opened.state.case.rows))  # not those of the map alone
     share = next(r.value for r in opened.state.case.rows if (r.region, r.statistic) == (name, "mass_fraction"))
     values = np.maximum(result.maps[0].array.astype(np.float64), 0.0)
     inside = opened.state.regions.get(name).mask(values.shape)
