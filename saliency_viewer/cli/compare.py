@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -100,7 +99,7 @@ def _layers(text: str | None, models: int) -> list[str | None]:
 def _tell(comparison: Comparison) -> int:
     for one in comparison.contenders:
         if one.result is None:
-            complain(f"{Path(one.name).name} could not be asked: {one.failure}")
+            complain(f"{one.name} could not be asked: {one.failure}")
             continue
         prediction = one.result.prediction
         say(f"{one.name}: predicted {prediction.label}, probability {prediction.probability:.3f}")

@@ -29,6 +29,8 @@ def parse_card(text: str) -> ModelCard:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError("model.toml is not valid TOML.", f"Mend this: {error}.", type(error).__name__) from error
+    except RecursionError:
+        raise UserError("model.toml is not valid TOML.", "Mend this: brackets are nested without end.") from None
     for name, table in tables.items():
         if name not in _TABLES:
             raise CardError(f"model.toml: there is no table [{name}].", near_match(name, _TABLES), "", name)

@@ -52,10 +52,9 @@ def write_ensemble(
         training_cases=_TRAINING if trained else "",
     )
     files = {fold.weights: safetensors_bytes(states[fold.name]) for fold in folds}
-    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
-    files |= {SUMS_NAME: sums.encode(), CARD_NAME: card_to_toml(card).encode()}
     if held_out:
         files[_HELD_OUT] = case_table(held_out).encode()
     if trained:
         files[_TRAINING] = case_table(trained).encode()
-    write_files(folder, files)
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
+    write_files(folder, {**files, SUMS_NAME: sums.encode(), CARD_NAME: card_to_toml(card).encode()})

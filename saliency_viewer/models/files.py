@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -35,7 +37,10 @@ class FolderFiles(PackageFiles):
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
-        return (self._folder / safe_name(name)).is_file()
+        try:
+            return (self._folder / safe_name(name)).is_file()
+        except OSError:  # a name that no file can have
+            return False
 
     def read(self, name: str) -> bytes:
         """Its bytes."""
@@ -80,7 +85,15 @@ class ZipFiles(PackageFiles):
                 if member.file_size > _LARGEST_MEMBER:
                     raise UserError(f"The file '{name}' in the zip is too large.", "Unpack it and open the folder.")
                 return archive.read(member)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            RuntimeError,
+            NotImplementedError,
+            EOFError,
+            zlib.error,
+            lzma.LZMAError,
+        ) as error:
             # RuntimeError: encrypted; NotImplementedError: an unusual compression
             raise UserError(
                 f"The file '{name}' in the zip cannot be read.",

@@ -20,18 +20,40 @@ from saliency_viewer.runtime.files import make_folder, write_error
 if TYPE_CHECKING:
     from torch import Tensor
 
+REPORT_NAME = "report"  # the folder that a training puts beside the weights
+
 
 def require_package_place(folder: str | Path) -> None:
-    """Raise :class:`UserError` unless :func:`write_package` may write there: nothing, an empty folder or a package."""
+    """Raise :class:`UserError` unless :func:`write_package` may write there.
+
+    It may where nothing is, in an empty folder, and over a package that this program wrote and to which nobody has
+    added anything: what is replaced is gone.
+    """
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise UserError("A file stands where the package's folder should be.", "Choose another folder.")
     try:
-        taken = target.is_dir() and any(target.iterdir()) and not (target / CARD_NAME).is_file()
+        foreign = _foreign(target) if target.is_dir() else []
     except OSError as error:
         raise write_error(error) from error
-    if taken:
-        raise UserError("The folder for the package holds other files.", "Choose a new or empty folder.")
+    if foreign:
+        raise UserError(
+            "The folder for the package holds other files, which would be lost.", "Choose a new or empty folder."
+        )
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Names in a folder that are not those of a package written here: its card, and what its sums list."""
+    own = {CARD_NAME, SUMS_NAME}
+    sums = folder / SUMS_NAME
+    if (folder / CARD_NAME).is_file() and sums.is_file():
+        lines = sums.read_text(encoding="utf-8", errors="replace").splitlines()
+        own |= {line.partition("  ")[2] for line in lines}
+        if (folder / REPORT_NAME / "report.json").is_file():
+            own.add(REPORT_NAME)
+    else:
+        own = set()
+    return [entry.name for entry in folder.iterdir() if entry.name not in own]
 
 
 def write_package(

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models import check_package, layer_tree, load_package, write_package
+from saliency_viewer.models import check_package, layer_tree, load_package, parse_card, write_package
+from saliency_viewer.models.files import FolderFiles
 
 CODE = """
 from dataclasses import dataclass
@@ -183,7 +184,8 @@ def test_a_segmentation_network_is_refused(make, tmp_path):
 
 
 def test_writing_replaces_a_package_but_no_other_folder(make, tmp_path):
-    folder = python_package(make, tmp_path / "package")
+    folder = tmp_path / "package"
+    write_package(folder, make.card_text(), linear())
     write_package(folder, make.card_text(model=PYTHON), linear(3))
     assert sorted(file.name for file in folder.iterdir()) == ["SHA256SUMS", "model.toml", "weights.safetensors"]
     other = tmp_path / "other"
@@ -195,7 +197,8 @@ def test_writing_replaces_a_package_but_no_other_folder(make, tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_package(make, tmp_path, monkeypatch):
-    folder = python_package(make, tmp_path / "package")
+    folder = tmp_path / "package"
+    write_package(folder, make.card_text(), linear())
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
 
     def full_disk(*args, **kwargs):
@@ -298,8 +301,55 @@ def test_the_hash_knows_card_weights_and_code(make, tmp_path):
     card = load_package(python_package(make, tmp_path / "c", explain='target = "lesion"'), trust_code=True)
     code = load_package(python_package(make, tmp_path / "d", code=CODE + "\n# changed"), trust_code=True)
     weights = python_package(make, tmp_path / "e")
-    write_package(weights, (weights / "model.toml").read_text(), {k: v + 1 for k, v in linear().items()})
-    (weights / "net.py").write_text(CODE)
+    text = (weights / "model.toml").read_text()
+    write_package(tmp_path / "f", text, {k: v + 1 for k, v in linear().items()}, {"net.py": CODE.encode()})
+    weights = tmp_path / "f"
     hashes = {model.model_hash for model in (plain, card, code, load_package(weights, trust_code=True))}
     assert len(hashes) == 4
     assert same.model_hash == plain.model_hash
+
+
+@pytest.mark.parametrize("added", ["thesis.txt", "data", "report"])
+def test_a_package_with_somebodys_files_beside_it_is_never_replaced(make, tmp_path, added):
+    folder = tmp_path / "package"
+    card, state = make.card_text(), linear()
+    write_package(folder, card, state)
+    write_package(folder, card, state)  # nothing was added: it may
+    if added == "thesis.txt":
+        (folder / added).write_text("years of work")
+    else:
+        (folder / added).mkdir()
+    with pytest.raises(UserError, match="holds other files"):
+        write_package(folder, card, state)
+    assert (folder / added).exists()
+
+
+def test_a_package_by_hand_is_never_replaced(make, tmp_path):
+    card, state = make.card_text(), linear()
+    write_package(tmp_path / "package", card, state)
+    (tmp_path / "package" / "SHA256SUMS").unlink()
+    with pytest.raises(UserError, match="holds other files"):
+        write_package(tmp_path / "package", card, state)
+
+
+def test_damaged_members_of_a_zip_are_said(make, tmp_path):
+    write_package(tmp_path / "p", make.card_text(), linear())
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (tmp_path / "p").iterdir():
+            archive.write(file, file.name)
+        start = archive.getinfo("model.toml").header_offset
+    content = bytearray(path.read_bytes())
+    content[start + 45 : start + 60] = b"\xff" * 15
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        load_package(path)
+
+
+def test_a_card_nested_without_end_is_refused():
+    with pytest.raises(UserError, match="not valid TOML"):
+        parse_card("a = " + "[" * 5000)
+
+
+def test_a_file_name_without_end_is_no_file(tmp_path):
+    assert not FolderFiles(tmp_path).has("a" * 5000)

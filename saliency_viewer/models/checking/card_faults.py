@@ -38,7 +38,7 @@ def card_faults(text: str) -> tuple[ModelCard | None, tuple[UserError, ...]]:
         return card, ()
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return None, tuple(faults)  # it names the place; nothing after it can be read
     mended: set[tuple[str, str]] = set()
     while len(faults) < _MOST:
