@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saliency_viewer.domain import EpochFigures, ModelCard, TrainingPlan
-from saliency_viewer.models import case_table, write_package
+from saliency_viewer.errors import UserError
+from saliency_viewer.models import case_table, is_package, write_package
 from saliency_viewer.pipeline.threads import compute_threads
 from saliency_viewer.pipeline.training.ground import Ground, lay_ground, plan_record
 from saliency_viewer.pipeline.training.inputs import prepared
@@ -80,6 +81,8 @@ def run_training(
     with compute_threads(plan.threads):
         device = choose_device(plan.device)
         ground = lay_ground(plan, context.part(0.0, _LAID))
+        if resume:
+            _require_unfinished(ground)
         ground, inputs = prepared(ground, context.part(_LAID, _PREPARED))
         for warning in ground.warnings:
             say(warning)
@@ -97,6 +100,15 @@ def run_training(
     shutil.rmtree(ground.work, ignore_errors=True)
     context.report(1.0, "Done")
     return TrainingOutcome(Path(plan.out), page, judgement, tuple(state.history), (headline(made), *_notes(made)))
+
+
+def _require_unfinished(ground: Ground) -> None:
+    """Going on from nothing would replace what an earlier training has finished."""
+    if is_package(ground.plan.out) and not (ground.work / _CHECKPOINT).exists():
+        raise UserError(
+            "This training is finished: its package is there, and there is nothing to go on from.",
+            "Choose another folder for the package, or train anew without resuming.",
+        )
 
 
 def _fitted(

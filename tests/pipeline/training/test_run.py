@@ -223,3 +223,12 @@ def test_monais_densenet_trains_on_volumes(tmp_path, plan_for):
     prediction = model.predict(sv.open_study(tmp_path / "set" / "v1.nii.gz").choose().load())
     assert prediction.probabilities.sum() == pytest.approx(1)
     assert len(outcome.history) == 1
+
+
+def test_a_finished_training_is_not_started_anew_by_resuming_it(pictures, plan_for):
+    plan = plan_for(pictures(), epochs=1)
+    run_training(plan)
+    before = (Path(plan.out) / "weights.safetensors").read_bytes()
+    with pytest.raises(UserError, match="This training is finished"):
+        run_training(plan, resume=True)
+    assert (Path(plan.out) / "weights.safetensors").read_bytes() == before
