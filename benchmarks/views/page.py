@@ -34,7 +34,7 @@ def _changes(numbers: dict[str, Any]) -> str:
             f"{one['pictures']}",
             _written(one["auc"]),
             f"{one['right']}",
-            "" if one["change"] == "as it is" else _written(one["true_view"], "+"),
+            "" if one["change"] == "as it is" else _written(one["true_view"], "+", 3),
             "" if one["change"] == "as it is" else f"{one['turned_to_ap']} / {one['turned_to_pa']}",
         )
         for one in numbers["changes"]
