@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 CLASSES = 3
-_SIDE_3D = 48
+_SHAPE_3D = (1, 32, 32, 64)  # its last maps have two cells: less would be a map of one
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ SUBJECTS = (
     Subject("EfficientNet-B0", (3, 64, 64), "efficientnet_b0", "efficientnet_b0", "EfficientNetB0"),
     Subject("EfficientNetV2-S", (3, 64, 64), "efficientnet_v2_s", "tf_efficientnetv2_s", "EfficientNetV2S"),
     Subject("MobileNetV2", (3, 64, 64), "mobilenet_v2", "mobilenetv2_100", "MobileNetV2"),
-    Subject("DenseNet-121 3D", (1, _SIDE_3D, _SIDE_3D, _SIDE_3D), monai="DenseNet121"),
-    Subject("EfficientNet-B0 3D", (1, _SIDE_3D, _SIDE_3D, _SIDE_3D), monai="EfficientNetBN"),
+    Subject("DenseNet-121 3D", _SHAPE_3D, monai="DenseNet121"),
+    Subject("EfficientNet-B0 3D", _SHAPE_3D, monai="EfficientNetBN"),
 )
 
 
@@ -148,6 +148,59 @@ def _timm(folder: Path, subject: Subject) -> Any:
     return network
 
 
+def _python(folder: Path, subject: Subject) -> Any:
+    """A class of the user's own around a library's network, as many have it."""
+    network = subject.network()
+    made = (
+        f"torchvision.models.get_model({subject.torchvision!r}, weights=None, **settings)"
+        if subject.torchvision
+        else f"monai.networks.nets.{subject.monai}(**settings)"
+    )
+    (folder / "network.py").write_text(
+        "import monai.networks.nets, torch, torchvision\n\n\nclass Network(torch.nn.Module):\n"
+        f"    def __init__(self, **settings):\n        super().__init__()\n        self.backbone = {made}\n\n"
+        "    def forward(self, images):\n        return self.backbone(images)\n"
+    )
+    torch.save(
+        {"state_dict": {f"backbone.{key}": value for key, value in network.state_dict().items()}}, folder / "last.ckpt"
+    )
+    arguments = {"num_classes": CLASSES} if subject.torchvision else subject.monai_arguments()
+    if subject.torchvision == "inception_v3":
+        arguments |= {"aux_logits": False, "init_weights": False}
+    _card(folder, subject, "python:network.py:Network", "last.ckpt", arguments)
+    return network
+
+
+def _bundle(folder: Path, subject: Subject) -> Any:
+    """A MONAI bundle's folder; its network takes (x, y, z), the package's (slice, row, column)."""
+    if not subject.monai:
+        return None
+    network = subject.network()
+    (folder / "configs").mkdir()
+    (folder / "models").mkdir()
+    torch.save(network.state_dict(), folder / "models" / "model.pt")
+    image = {"type": "image", "num_channels": 1, "spatial_shape": list(subject.shape[1:]), "is_patch_data": False}
+    scores = {
+        "type": "probabilities",
+        "num_channels": CLASSES,
+        "channel_def": {str(k): f"class {k}" for k in range(CLASSES)},
+    }
+    metadata = {
+        "name": subject.title,
+        "version": "1",
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": scores}},
+    }
+    steps = [{"_target_": "Resized", "keys": "image", "spatial_size": list(subject.shape[1:]), "mode": "area"}]
+    config = {
+        "network_def": {"_target_": subject.monai, **subject.monai_arguments()},
+        "preprocessing": {"_target_": "Compose", "transforms": steps},
+        "postprocessing": {"_target_": "Activationsd", "keys": "pred", "softmax": True},
+    }
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    (folder / "configs" / "inference.json").write_text(json.dumps(config))
+    return lambda inputs: network(inputs.permute(0, 1, 4, 3, 2))
+
+
 def _torchscript(folder: Path, subject: Subject) -> Any:
     network = subject.network()
     with warnings.catch_warnings():
@@ -214,6 +267,8 @@ FORMS = (
     Form("torchvision:", _torchvision),
     Form("monai:", _monai),
     Form("timm:", _timm),
+    Form("python:", _python),
+    Form("MONAI bundle", _bundle),
     Form("torchscript", _torchscript),
     Form("exported", _exported),
     Form("onnx, exporter of TorchScript, opset 17", _onnx(dynamo=False)),

@@ -30,7 +30,6 @@ def _form(rows: Sequence[Row]) -> str:
     letters: dict[str, str] = {}
     lines = [f"## {rows[0].form}", "", "| | " + " | ".join(row.subject for row in rows) + " |"]
     lines.append("|---" * (len(rows) + 1) + "|")
-    lines.append("| seconds to load | " + " | ".join(f"{row.seconds_to_load:.1f}" for row in rows) + " |")
     lines.append("| answer | " + " | ".join(_number(row.difference_of_answer) for row in rows) + " |")
     if any(row.differences for row in rows):
         lines.append("| maps | " + " | ".join(_number(_worst(row)) for row in rows) + " |")

@@ -1,0 +1,1 @@
+"""What loading a model package costs, for every form, against the library that the form comes from."""
