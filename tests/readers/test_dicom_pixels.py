@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -110,17 +109,15 @@ def test_a_radiograph_takes_its_sides_from_patient_orientation(make: Any) -> Non
         ({"NumberOfFrames": 5_000_000, "compress": "1.2.840.10008.1.2.5"}, "claims 5000000 pictures"),
     ],
 )
-def test_absurd_claims_are_refused_at_once(make: Any, changes: dict[str, Any], word: str) -> None:
+def test_absurd_claims_are_refused(make: Any, changes: dict[str, Any], word: str) -> None:
     compress = changes.pop("compress", None)
     path = make("a.dcm", _noise(), compress=compress)
     dataset = pydicom.dcmread(path)
     for keyword, value in changes.items():
         setattr(dataset, keyword, value)
     dataset.save_as(path)
-    start = time.perf_counter()
     with pytest.raises(UserError, match=word):
         open_study(path)
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize("compress", [None, "1.2.840.10008.1.2.5"])
