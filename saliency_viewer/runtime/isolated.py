@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import saliency_viewer
+from saliency_viewer.runtime.patience import Patience
 
 DECODE_WORKER = "--decode-worker"  # the argument that makes this program a decoder of pictures
 _MOST_IDLE = 2
@@ -31,7 +32,10 @@ _START = 60.0  # seconds that a cold disk may take to start a worker
 
 @dataclass(frozen=True)
 class Task:
-    """One request, JSON-ready, and the seconds after which its worker is killed. ``key`` comes back with the answer."""
+    """One request, JSON-ready, and the seconds of computing after which its worker is killed.
+
+    ``key`` comes back with the answer.
+    """
 
     key: Any
     request: dict[str, Any]
@@ -223,7 +227,7 @@ class _Worker:
         return not self._dead and self._process.poll() is None
 
     def ask(self, request: dict[str, Any], seconds: float) -> Answer:
-        """Its answer; after ``seconds`` it is killed. A path in the request never stands in a command line."""
+        """Its answer; killed after ``seconds`` of computing. A path in the request never stands in a command line."""
         try:
             if not self._ready:
                 self._within(_START, lambda: self._read_line())
@@ -235,14 +239,8 @@ class _Worker:
             return Answer({}, bytearray(), "timeout" if self._timed_out else "crashed")
 
     def _within(self, seconds: float, action: Callable[[], Any]) -> Any:
-        timer = threading.Timer(seconds, self._expire)
-        timer.daemon = True
-        timer.start()
-        try:
+        with Patience(self._process.pid, seconds, self._expire):
             return action()
-        finally:
-            timer.cancel()
-            timer.join()
 
     def _expire(self) -> None:
         self._timed_out = True

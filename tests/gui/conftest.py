@@ -173,11 +173,12 @@ def make_result(volume: Volume, card: ModelCard) -> Callable[..., AnalysisResult
 
 
 @pytest.fixture
-def opened(window: MainWindow, volume: Volume, card: ModelCard) -> MainWindow:
-    """A window with an image and a model."""
+def opened(qtbot, process: FakeProcess, window: MainWindow, volume: Volume, card: ModelCard) -> MainWindow:
+    """A window with an image and a model, which the worker's thread has been asked to load."""
     window.state.add_cases([Case(ImageReference("nowhere"), None, "Case 1", volume, "cd" * 32)])
     window.state.set_model("package", card)
     window.state.show(0)
+    qtbot.waitUntil(lambda: bool(process.models))
     return window
 
 

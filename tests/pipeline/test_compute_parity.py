@@ -60,9 +60,7 @@ def test_the_process_gives_the_bits_of_a_direct_run(listener: Listener, image: P
     assert theirs.volume.array.tobytes() == ours.volume.array.tobytes()
 
 
-def test_a_long_map_is_cancelled_without_a_kill(
-    listener: Listener, image: Path, block_model: Path
-) -> None:
+def test_a_long_map_is_cancelled_without_a_kill(listener: Listener, image: Path, block_model: Path) -> None:
     listener.compute.submit(Job(2, make_plan(image, block_model, samples=500)))
     listener.wait((Progress,), 2)
     pid = listener.compute.pid
