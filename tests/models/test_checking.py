@@ -197,6 +197,53 @@ def test_probabilities_that_do_not_add_up_are_a_warning(make):
     assert "end in a sigmoid" in message
 
 
+class Head(torch.nn.Sequential):
+    """A normalised network, whose logits stay within 0..1 whatever it is shown, and ``ends`` after it."""
+
+    def __init__(self, *ends) -> None:
+        layer = torch.nn.Linear(256, 2)
+        torch.nn.init.uniform_(layer.weight, -1e-3, 1e-3)
+        torch.nn.init.constant_(layer.bias, 0.5)
+        super().__init__(torch.nn.Flatten(), torch.nn.LayerNorm(256), layer, *ends)
+
+
+def ending(make, *ends):
+    from saliency_viewer.models.checking.behaviour import check_behaviour
+    from saliency_viewer.models.checking.findings import Findings
+
+    findings, network = Findings(), Head(*ends)
+    check_behaviour(make.classifier(network, inputs=MINMAX), findings)
+    assert not any(module._forward_hooks for module in list(network)[:3])
+    return [finding.message.partition(":")[0] for finding in findings.found]
+
+
+def test_small_logits_are_not_taken_for_probabilities(make):
+    assert ending(make) == []
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
+def test_an_ending_behind_small_logits_is_found(make, kind):
+    module = torch.nn.Sigmoid() if kind == "sigmoid" else torch.nn.Softmax(1)
+    assert ending(make, module) == [f"This network seems to end in a {kind}"]
+
+
+def test_a_large_answer_to_an_extreme_input_is_proof_enough(make):
+    assert behaviour(make, lambda s: 0.5 + s.abs() * 1e-2) == []
+
+
+def test_no_ending_is_suspected_where_the_loader_took_it_off(make):
+    def answers(taken_off):
+        from saliency_viewer.models.checking.behaviour import check_behaviour
+        from saliency_viewer.models.checking.findings import Findings
+
+        findings, network = Findings(), Scores(lambda s: 0.5 + 0.1 * s.tanh())
+        network.ending_taken_off = taken_off
+        check_behaviour(make.classifier(network, inputs=MINMAX), findings)
+        return len(findings.found)
+
+    assert (answers(False), answers(True)) == (1, 0)
+
+
 def test_a_card_that_promises_probabilities_is_held_to_it(make):
     ((level, message, hint),) = behaviour(make, lambda s: s, output='classes = ["a", "b"]\nactivation = "none"')
     assert level == "fault"

@@ -616,3 +616,18 @@ def test_a_missing_library_is_named_with_its_cure(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="needs Keras 3 and h5py") as caught:
         keras_network(content)
     assert "saliency-viewer[keras]" in caught.value.hint
+
+
+def test_logits_behind_a_removed_sigmoid_are_not_taken_for_probabilities(package, tmp_path):
+    from saliency_viewer.models.checking import check_files
+    from saliency_viewer.models.files import open_files
+
+    inputs = keras.Input((24, 24, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Activation("tanh")(inputs))
+    head = keras.layers.Dense(3, activation="sigmoid", kernel_initializer=keras.initializers.Constant(0.1))
+    model = keras.Model(inputs, head(pooled))
+    model.layers[-1].bias.assign([0.5] * 3)
+    output = 'classes = ["a", "b", "c"]\nactivation = "sigmoid"'
+    report = check_files(open_files(package(files.saved(model, tmp_path), output=output)))
+    assert [finding.message for finding in report.findings if "end in a" in finding.message] == []
+    assert report.classifier.network.ending_taken_off
