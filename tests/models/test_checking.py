@@ -124,7 +124,7 @@ def test_missing_files_are_named(package, without, message):
         ({"model": 'name = "t"\narchitecture = "nothing:x"'}, "no supported kind"),
         ({"model": 'name = "t"\narchitecture = "python:net.py:Net"'}, "no file 'net.py'"),
         ({"model": SMALL + '\ntask = "segmentation"'}, "segmentation"),
-        ({"model": SMALL.replace("width", "widht")}, "cannot be made with the arguments"),
+        ({"model": SMALL.replace("width", "widht")}, "has no argument 'widht'"),
         ({"output": 'classes = ["a", "b", "c"]'}, "lists 3 classes but the network has 2 outputs"),
         ({"inputs": "channels = 3\nsize = [16, 16]"}, "cannot take the input"),
     ],
