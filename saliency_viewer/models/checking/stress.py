@@ -35,10 +35,11 @@ def stressed_answers(classifier: Classifier, context: RunContext) -> NDArray[np.
     strong = [factor * one for factor in _STRENGTHS for one in (noise, torch.ones(shape))]
     answers = [run_network(classifier.network, one.to(classifier.device), context) for one in strong]
     usual = noise.to(classifier.device)
-    last = [_last_weighted(member.network, usual, context) for member in classifier.members]
-    for factor in _FACTORS:
-        with _multiplied([module for module in last if module is not None], factor):
-            answers.append(run_network(classifier.network, usual, context))
+    last = _last_weighted(classifier.network, usual, context)
+    if last is not None:
+        for factor in _FACTORS:
+            with _multiplied(last, factor):
+                answers.append(run_network(classifier.network, usual, context))
     together = np.concatenate(answers)
     return np.asarray(together[np.isfinite(together).all(axis=1)])
 
@@ -61,15 +62,14 @@ def _last_weighted(network: nn.Module, inputs: Tensor, context: RunContext) -> n
 
 
 @contextmanager
-def _multiplied(modules: list[nn.Module], factor: float) -> Iterator[None]:
+def _multiplied(module: nn.Module, factor: float) -> Iterator[None]:
     import torch
 
     def multiply(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         return factor * output if isinstance(output, torch.Tensor) else output
 
-    hooks = [one.register_forward_hook(multiply) for one in modules]
+    hook = module.register_forward_hook(multiply)
     try:
         yield
     finally:
-        for hook in hooks:
-            hook.remove()
+        hook.remove()
