@@ -39,9 +39,11 @@ def compare_models(
     """Run one plan for each model, on the same image, and compare what came out.
 
     A model that cannot be used takes its place with the reason; the others are asked what the first one answered
-    (:func:`same_question`). Raises :class:`UserError` when none can, :class:`Cancelled` when the user stopped.
+    (:func:`same_question`). A fold is chosen of ensembles only, and a single network's answer carries a warning that it
+    was not. Raises :class:`UserError` when no model can be asked, :class:`Cancelled` when the user stopped.
     """
     context = context or RunContext()
+    _check_folds(plans, services)
     found: list[Contender] = []
     for number, plan in enumerate(plans):
         about = f"Model {number + 1} of {len(plans)}"
@@ -60,7 +62,10 @@ def _asked(plan: AnalysisPlan, first: AnalysisResult | None, services: Services,
     except UserError:
         name = ""
     try:
-        result = run_plan(same_question(plan, first, services.card(plan.model)), services, context)
+        card = services.card(plan.model)
+        single = bool(plan.fold) and not card.folds
+        question = same_question(replace(plan, fold="") if single else plan, first, card)
+        result = run_plan(question, services, context)
     except UserError as error:
         return Contender(name, plan.model, failure=f"{error.message} {error.hint}".strip())
     except Cancelled:
@@ -68,7 +73,26 @@ def _asked(plan: AnalysisPlan, first: AnalysisResult | None, services: Services,
     except Exception as error:  # one broken model must not cost the user the answers of the others
         failure = unexpected(error, (plan.model, plan.image.path))
         return Contender(name, plan.model, failure=failure.message)
+    if single:
+        told = f"This model is a single network: it answered as it is, without a choice of fold {plan.fold}."
+        result = replace(result, warnings=(*result.warnings, told))
     return Contender(name, plan.model, result)
+
+
+def _check_folds(plans: Sequence[AnalysisPlan], services: Services) -> None:
+    """Raise :class:`UserError` when a fold is wanted and all models are single networks."""
+    wanted = next((plan.fold for plan in plans if plan.fold), "")
+    if not wanted:
+        return
+    try:
+        cards = [services.card(plan.model) for plan in plans]
+    except UserError:  # told when that model's turn comes
+        return
+    if not any(card.folds for card in cards):
+        raise UserError(
+            f"None of these models is an ensemble, so there is no fold '{wanted}' to choose.",
+            "Leave the choice of a fold out.",
+        )
 
 
 def same_question(plan: AnalysisPlan, first: AnalysisResult | None, card: ModelCard) -> AnalysisPlan:
