@@ -119,7 +119,21 @@ def _candidate(options: argparse.Namespace, inspection: Inspection, asker: Asker
         chosen = asker.ask("--architecture", question, "1" if fitting else None, read)
         name, code = own_file(chosen.architecture)
         chosen = replace(chosen, architecture=name)
-    return replace(chosen, arguments={**chosen.arguments, **read_arguments(options.arguments)}), code
+    chosen = replace(chosen, arguments={**chosen.arguments, **read_arguments(options.arguments)})
+    return _with_rescaling(chosen, asker), code
+
+
+def _with_rescaling(candidate: Candidate, asker: Asker) -> Candidate:
+    """Inception and GoogLeNet: what their weights do not show must be asked."""
+    from saliency_viewer.models.recognition.published import TRANSFORM_INPUT, is_open
+
+    if not is_open(candidate):
+        return candidate
+    question = "Did its training begin with torchvision's own ImageNet weights, so that the input is rescaled inside"
+    read = _one_of("yes", "no")
+    if asker.ask(f"--arguments {TRANSFORM_INPUT}=true", f"{question} (yes or no)", "no", read) == "no":
+        return candidate
+    return replace(candidate, arguments={**candidate.arguments, TRANSFORM_INPUT: True})
 
 
 def _card(options: argparse.Namespace, inspection: Inspection, candidate: Candidate, asker: Asker) -> ModelCard:

@@ -37,7 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", required=True, metavar="DIR", help="the data set's folder, or the table of a CSV set")
     parser.add_argument("--architecture", required=True, metavar="NAME", help=f"one of: {names}")
     parser.add_argument("--out", required=True, metavar="PACKAGE", help="folder of the new model package")
-    parser.add_argument("--resume", action="store_true", help="go on from the last whole epoch of a stopped training")
+    stopped = parser.add_mutually_exclusive_group()
+    stopped.add_argument("--resume", action="store_true", help="go on from the last whole epoch of a stopped training")
+    stopped.add_argument("--anew", action="store_true", help="begin anew in the place of a stopped training")
     parser.add_argument(
         "--check", action="store_true", help="read the data, try one batch, say what it takes, and stop"
     )
@@ -139,7 +141,7 @@ def _train(
             say(epoch_line(figures))
         sys.stdout.flush()
 
-    outcome = run_training(plan, context, on_epoch, told, options.resume)
+    outcome = run_training(plan, context, on_epoch, told, options.resume, options.anew)
     bar.clear()
     for sentence in outcome.sentences:
         say(sentence)

@@ -100,11 +100,6 @@ class ModelCard:
     held_out: str = ""  # which case was held out by which fold
     training_cases: str = ""  # what the network, or every fold of the ensemble, was trained on
 
-    @property
-    def weight_files(self) -> tuple[str, ...]:
-        """The weights files of all its networks."""
-        return tuple(fold.weights for fold in self.folds) or (self.weights,)
-
     def mismatch(self, modality: str, body_part: str = "", view: str = "") -> str:
         """A warning when a study is not of the kind the model was made for, else an empty string.
 

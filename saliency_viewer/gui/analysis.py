@@ -78,7 +78,7 @@ class Analysis(QObject):
         self._state, self._worker, self._pool, self._consent = state, worker, pool, consent
         self._wish = Wish()
         self._number = 0  # of the newest job
-        self._waits_for_consent = False
+        self._waits_for = ""  # the digest of the code that must be allowed first
         self._running: _Running | None = None
         self._measured = 0
         self._timer = QTimer(self)
@@ -117,7 +117,7 @@ class Analysis(QObject):
         if case is None:
             return
         if code is not None and not self._consent.covers(code):
-            self._waits_for_consent = True
+            self._waits_for = code.digest
             self._consent.ask(code)
             return
         if self._running is not None:
@@ -127,13 +127,14 @@ class Analysis(QObject):
         self._state.set_compute(Compute(self._number, 0.0, "Getting ready"))
         self._worker.submit(Job(self._number, plan, self._consent.digests(code)))
 
-    def _go_on(self) -> None:
-        if self._waits_for_consent:
-            self._waits_for_consent = False
+    def _go_on(self, digest: str) -> None:
+        if self._waits_for == digest:
+            self._waits_for = ""
             self.explain(None)
 
-    def _give_up(self) -> None:
-        self._waits_for_consent = False
+    def _give_up(self, digest: str) -> None:
+        if self._waits_for == digest:
+            self._waits_for = ""
 
     def cancel(self) -> None:
         """Ask the running job to stop."""

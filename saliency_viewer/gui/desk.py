@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ class Desk(QObject):
 
     def ask_to_run_code(self, code: OwnCode) -> None:
         """A model package brings Python code: show it, and ask."""
-        allow, refuse = self._intents.allow_code.emit, self._intents.refuse_code.emit
+        allow, refuse = self._intents.allow_code.emit, partial(self._intents.refuse_code.emit, code.digest)
         dialog = MessageDialog(
             self._window,
             "Run the model's own code?",

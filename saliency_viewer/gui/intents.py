@@ -21,7 +21,7 @@ class Intents(QObject):
     choose_model = Signal(str)  # path of a package
     new_model_dialog = Signal()
     allow_code = Signal(str, bool)  # SHA-256 of a package's Python file; for good
-    refuse_code = Signal()
+    refuse_code = Signal(str)  # SHA-256 of the file that must not run
     layer_dialog = Signal(str)  # the layer chosen so far
     choose_layer = Signal(str)  # its path; empty: found automatically
     save = Signal()

@@ -19,9 +19,15 @@ class Preparing(QObject):
         self._state, self._worker, self._consent = state, worker, consent
         self._number: int | None = None
         state.model_changed.connect(self.load)
-        consent.given.connect(self.load)
+        consent.given.connect(self._allowed)
         worker.answered.connect(self._described)
         worker.failed.connect(self._failed)
+
+    def _allowed(self, digest: str) -> None:
+        """A yes to another model's file is no reason to ask about this one's again."""
+        code = self._state.model_code
+        if code is not None and code.digest == digest:
+            self.load()
 
     def load(self) -> None:
         """Load the present model, or have the user asked whether its code may run; an older model is not wanted."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saliency_viewer.domain import AttributionMap
-from saliency_viewer.measure.chance import Shifts
-from saliency_viewer.measure.ranks import Mask, Ranks, seen_by_all
+from saliency_viewer.measure.chance import Shifts, Spectrum
+from saliency_viewer.measure.ranks import Mask, Memory, seen_by_all
 from saliency_viewer.spatial import require_same_grid
 
 TOP = 0.1  # the share of voxels that the overlap looks at
@@ -29,7 +30,7 @@ class Agreement:
     note: str = ""
 
 
-def agreement(first: AttributionMap, second: AttributionMap, ranks: Ranks | None = None) -> tuple[Agreement, ...]:
+def agreement(first: AttributionMap, second: AttributionMap, memory: Memory | None = None) -> tuple[Agreement, ...]:
     """Rank correlation (of signed values and of sizes), overlap of the highest 10 %, distance of the peaks.
 
     Both maps lie on one grid, else :class:`UserError`; voxels that either model did not see are left out.
@@ -38,6 +39,8 @@ def agreement(first: AttributionMap, second: AttributionMap, ranks: Ranks | None
     * ``rank_correlation_abs``: the same of absolute values: do both look at the same places?
     * ``iou_top_10``: intersection over union of the 10 % of voxels with the highest signed values.
     * ``peak_distance``: millimetres between the highest values; undefined without calibration.
+
+    ``memory`` keeps what was found out of a single map for its next pair.
     """
     require_same_grid(first.geometry, second.geometry, "The second map")
     seen = seen_by_all((first, second))
@@ -47,44 +50,66 @@ def agreement(first: AttributionMap, second: AttributionMap, ranks: Ranks | None
             *(Agreement(name, None, note=_NOTHING) for name in names),
             Agreement("peak_distance", None, "mm", note=_NOTHING),
         )
-    ranks = ranks or Ranks()
+    one, other = (_Side(amap, seen, memory or Memory()) for amap in (first, second))
     shifts = Shifts(seen, planar=bool(first.slices or second.slices) or first.geometry.is_planar)
-    signed, sizes = ([ranks.of(amap, seen, of_sizes) for amap in (first, second)] for of_sizes in (False, True))
     return (
-        _correlation("rank_correlation", signed, seen, shifts),
-        _correlation("rank_correlation_abs", sizes, seen, shifts),
-        _overlap((first.array[seen], second.array[seen]), seen, shifts),
+        _correlation("rank_correlation", one, other, shifts, sizes=False),
+        _correlation("rank_correlation_abs", one, other, shifts, sizes=True),
+        _overlap(one, other, shifts),
         _peak_distance(first, second, seen),
     )
 
 
-def _correlation(name: str, ranks: list[NDArray[np.float64]], seen: Mask, shifts: Shifts) -> Agreement:
-    a, b = (one - one.mean() for one in ranks)
+class _Side:
+    """One of the two maps: what is asked of it in every pair that it stands in."""
+
+    def __init__(self, amap: AttributionMap, seen: Mask, memory: Memory) -> None:
+        self._amap, self._seen, self._memory = amap, seen, memory
+
+    def ranks(self, sizes: bool) -> NDArray[np.float64]:
+        """1D ranks, about their mean."""
+        ranks = self._memory.ranks(self._amap, self._seen, sizes)
+        return np.asarray(ranks - ranks.mean())
+
+    def rank_spectrum(self, sizes: bool, shifts: Shifts) -> Spectrum:
+        """The ranks, ready to be moved."""
+        ranks = self._memory.ranks(self._amap, self._seen, sizes)
+        what = f"spectrum of {'sizes' if sizes else 'values'}{shifts.planar}"
+        return self._memory.once(self._amap, self._seen, what, lambda: shifts.of_values(_on_grid(ranks, self._seen)))
+
+    def top(self) -> Mask | None:
+        """:func:`highest` of its values."""
+        return self._memory.once(self._amap, self._seen, "top", lambda: highest(self._amap.array[self._seen]))
+
+    def top_spectrum(self, top: Mask, shifts: Shifts) -> Spectrum:
+        """The set of the highest values, ready to be moved."""
+        what = f"spectrum of top{shifts.planar}"
+        return self._memory.once(self._amap, self._seen, what, lambda: shifts.of_set(_on_grid(top, self._seen)))
+
+
+def _correlation(name: str, one: _Side, other: _Side, shifts: Shifts, sizes: bool) -> Agreement:
+    a, b = one.ranks(sizes), other.ranks(sizes)
     size = float(np.sqrt((a * a).sum() * (b * b).sum()))
     if size <= 0.0:
         return Agreement(name, None, note=_CONSTANT)
     rho = float(np.clip((a * b).sum() / size, -1.0, 1.0))
-    grids = [_on_grid(one, seen) for one in ranks]
-    return Agreement(name, rho, chance=shifts.chance_correlation(grids[0], grids[1]))
+    spectra = [side.rank_spectrum(sizes, shifts) for side in (one, other)]
+    return Agreement(name, rho, chance=shifts.correlation_of(spectra[0], spectra[1]))
 
 
-def _on_grid(values: NDArray[np.float64], seen: Mask) -> NDArray[np.float64]:
-    out = np.zeros(seen.shape)
+def _on_grid(values: NDArray[Any], seen: Mask) -> NDArray[Any]:
+    out = np.zeros(seen.shape, dtype=values.dtype)
     out[seen] = values
     return out
 
 
-def _overlap(pair: tuple[NDArray[np.float32], NDArray[np.float32]], seen: Mask, shifts: Shifts) -> Agreement:
-    tops = [highest(values) for values in pair]
-    if tops[0] is None or tops[1] is None:
+def _overlap(one: _Side, other: _Side, shifts: Shifts) -> Agreement:
+    top, other_top = one.top(), other.top()
+    if top is None or other_top is None:
         return Agreement("iou_top_10", None, note=_UNDECIDED)
-    value = float((tops[0] & tops[1]).sum() / (tops[0] | tops[1]).sum())
-    grids = []
-    for top in tops:
-        grid = np.zeros(seen.shape, dtype=np.bool_)
-        grid[seen] = top
-        grids.append(grid)
-    return Agreement("iou_top_10", value, chance=shifts.chance_iou(grids[0], grids[1]))
+    value = float((top & other_top).sum() / (top | other_top).sum())
+    spectra = one.top_spectrum(top, shifts), other.top_spectrum(other_top, shifts)
+    return Agreement("iou_top_10", value, chance=shifts.iou_of(*spectra))
 
 
 def highest(values: NDArray[np.float32]) -> Mask | None:

@@ -8,6 +8,8 @@ distances at once are one circular cross-correlation (convolution theorem).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,13 +19,21 @@ PERCENTILE = 95.0
 _LARGEST = 1 << 18  # voxels; larger grids are thinned out evenly, which smooth maps do not notice
 
 
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The Fourier transform of a map over the axes along which it is moved, and the map's own size."""
+
+    values: NDArray[np.complex128]
+    size: float
+
+
 class Shifts:
     """The box around what was seen; ``planar`` moves slices in their own plane only."""
 
     def __init__(self, seen: Mask, planar: bool) -> None:
         self._box = _box(seen)
         inside = seen[self._box]
-        self._planar = planar
+        self.planar = planar
         self._steps = _steps(inside.shape, planar)
         self.seen = inside[self._steps]
 
@@ -32,34 +42,56 @@ class Shifts:
 
         Both are (slice, row, column) on the whole grid, ranks or values; what was not seen counts as the mean.
         """
-        a, b = (self._centred(values) for values in (first, second))
-        size = float(np.sqrt((a * a).sum() * (b * b).sum()))
+        return self.correlation_of(self.of_values(first), self.of_values(second))
+
+    def correlation_of(self, first: Spectrum, second: Spectrum) -> float | None:
+        """The same of what :meth:`of_values` gave."""
+        size = float(np.sqrt(first.size * second.size))
         if size <= 0.0:
             return None
-        return float(np.percentile(self._correlated(a, b) / size, PERCENTILE))
+        return float(np.percentile(self._correlated(first, second) / size, PERCENTILE))
 
     def chance_iou(self, first: Mask, second: Mask) -> float | None:
         """The 95th percentile of intersection over union of two sets over all moves; None when one is empty."""
-        a, b = (values[self._box][self._steps].astype(np.float64) for values in (first, second))
-        total = float(a.sum() + b.sum())
-        if not a.any() or not b.any():
+        return self.iou_of(self.of_set(first), self.of_set(second))
+
+    def iou_of(self, first: Spectrum, second: Spectrum) -> float | None:
+        """The same of what :meth:`of_set` gave."""
+        total = first.size + second.size
+        if not first.size or not second.size:
             return None
-        common = np.rint(self._correlated(a, b))
+        common = np.rint(self._correlated(first, second))
         return float(np.percentile(common / (total - common), PERCENTILE))
+
+    def of_values(self, values: NDArray[np.float64]) -> Spectrum:
+        """What :meth:`correlation_of` needs of one map; its size is the sum of squares about the mean."""
+        centred = self._centred(values)
+        return self._spectrum(centred, float((centred * centred).sum()))
+
+    def of_set(self, chosen: Mask) -> Spectrum:
+        """What :meth:`iou_of` needs of one set; its size is the number of its voxels."""
+        part = chosen[self._box][self._steps].astype(np.float64)
+        return self._spectrum(part, float(part.sum()))
 
     def _centred(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         part = np.where(self.seen, values[self._box][self._steps], 0.0)
         mean = part.sum() / max(int(self.seen.sum()), 1)
         return np.where(self.seen, part - mean, 0.0)
 
-    def _correlated(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _spectrum(self, values: NDArray[np.float64], size: float) -> Spectrum:
+        return Spectrum(np.fft.rfftn(values, axes=self._axes), size)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return (1, 2) if self.planar else (0, 1, 2)
+
+    def _correlated(self, a: Spectrum, b: Spectrum) -> NDArray[np.float64]:
         """Sum of a(x) b(x + d) for every move d; slices are added up where they are not moved."""
-        axes = (1, 2) if self._planar else (0, 1, 2)
-        shape = [a.shape[axis] for axis in axes]
-        product = np.conj(np.fft.rfftn(a, axes=axes)) * np.fft.rfftn(b, axes=axes)
-        if self._planar:
+        shape = [self.seen.shape[axis] for axis in self._axes]
+        product = np.conj(a.values) * b.values
+        if self.planar:
             return np.asarray(np.fft.irfftn(product.sum(axis=0), s=shape, axes=(0, 1)))
-        return np.asarray(np.fft.irfftn(product, s=shape, axes=axes))
+        return np.asarray(np.fft.irfftn(product, s=shape, axes=self._axes))
 
 
 def _box(seen: Mask) -> tuple[slice, slice, slice]:

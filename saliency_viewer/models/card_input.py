@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from saliency_viewer.domain import InputSpec
 from saliency_viewer.domain.model_card import Colour, Fit, Layout
+from saliency_viewer.models.channels import channels_advice, has_channels
 from saliency_viewer.models.checked_table import CardError, CheckedTable
 from saliency_viewer.models.intensity import check_order, parse_steps
 from saliency_viewer.models.spatial_steps import INTERPOLATIONS, parse_spatial
@@ -19,10 +20,9 @@ def parse_input(table: CheckedTable) -> InputSpec:
     """Check the table; raises :class:`UserError` that names the key, the wrong value and what is allowed."""
     layout = cast(Layout, table.choice("layout", ("2d", "2.5d", "3d"), "2d"))
     channels = table.whole("channels", 1, 1)
-    if layout == "2.5d" and channels % 2 == 0:
-        table.refuse("channels", "an odd number of neighbouring slices")
-    if layout != "2.5d" and channels not in (1, 3):
-        table.refuse("channels", "1 (grey) or 3 (colour, or grey three times)")
+    if not has_channels(layout, channels):
+        message = f"model.toml: input.channels = {channels} is not valid: no image has so many."
+        raise CardError(message, channels_advice(layout, channels), "", "input", "channels")
     size = _size(table, layout)
     fit = cast(Fit, table.choice("fit", _FITS, "none" if table.has("spatial") else "letterbox"))
     if not size and fit != "none" and not table.has("resize"):

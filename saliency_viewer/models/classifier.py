@@ -15,6 +15,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models import outputs as heads
 from saliency_viewer.models.baselines import make_baseline, value_range
 from saliency_viewer.models.checked_table import near_match
+from saliency_viewer.models.fold_faults import in_fold
 from saliency_viewer.models.forward import count_outputs, run_network
 from saliency_viewer.models.prepared import Preparation, Prepared, project_map
 from saliency_viewer.models.spatial_chain import MOST_INVENTED
@@ -88,8 +89,9 @@ class Classifier:
         Raises :class:`UserError` when the classes do not fit them, or the network cannot take its input size.
         """
         card = self._written
-        count = count_outputs(self.network, card.input, self.device)
-        heads.check_head(heads.named(card.output, count), count)
+        with in_fold(self.fold):
+            count = count_outputs(self.network, card.input, self.device)
+            heads.check_head(heads.named(card.output, count), count)
         return count
 
     def prepare(self, volume: Volume, slices: Sequence[int] | None = None) -> Prepared:
@@ -124,12 +126,13 @@ class Classifier:
             raw.append(run_network(self.network, prepared.inputs, context))
             context.report((number + 1) / len(starts), "Asking the model")
         together = np.concatenate(raw)
-        heads.check_head(self.card.output, together.shape[1])
-        if not np.isfinite(together).all():
-            raise UserError(
-                "The network's answer is not a number (NaN or infinite).",
-                "Check the intensity steps in model.toml, and whether the weights belong to the network.",
-            )
+        with in_fold(self.fold):
+            heads.check_head(self.card.output, together.shape[1])
+            if not np.isfinite(together).all():
+                raise UserError(
+                    "The network's answer is not a number (NaN or infinite).",
+                    "Check the intensity steps in model.toml, and whether the weights belong to the network.",
+                )
         return heads.to_logits(together, self.card.output)
 
     def target(self, name: str | None, prediction: Prediction) -> ScoreTarget:

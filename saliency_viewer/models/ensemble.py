@@ -40,13 +40,14 @@ class Ensemble(Classifier):
     @cached_property
     def outputs(self) -> int:
         """Number of outputs, which is the same for every fold; raises :class:`UserError` when it is not."""
-        counts = {member.outputs for member in self._members}
-        if len(counts) > 1:
+        counts = {member.fold: member.outputs for member in self._members}
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
             raise UserError(
-                "The folds of this ensemble have different numbers of outputs.",
+                f"The folds of this ensemble have different numbers of outputs: {listed}.",
                 "Put networks of one training into an ensemble.",
             )
-        return counts.pop()
+        return self._members[0].outputs
 
     def logits(self, preparation: Preparation, context: RunContext, batch_size: int) -> NDArray[np.float64]:
         """(slices, classes): the mean over the folds."""

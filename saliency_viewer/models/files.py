@@ -63,7 +63,7 @@ class ZipFiles(PackageFiles):
         try:
             with zipfile.ZipFile(path) as archive:
                 names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
             raise UserError(
                 "The model package is not a readable zip file.", "Copy or download it again.", str(error)
             ) from error

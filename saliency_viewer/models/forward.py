@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from saliency_viewer.domain import InputSpec
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.channels import channels_advice, has_channels
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.polling import polled
 
@@ -78,12 +79,24 @@ def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:
         with torch.no_grad():
             return int(network(torch.zeros(shape, device=device)).shape[1])
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        wanted = " x ".join(map(str, shape))
-        raise UserError(
-            f"The network cannot take the input that model.toml describes ({wanted}: sample, channels, size).",
-            "Check input.channels, input.size and input.layout, and the channels in model.arguments.",
-            f"{type(error).__name__}: {error}",
-        ) from error
+        raise _cannot_take(network, spec, f"{type(error).__name__}: {error}") from error
+
+
+def _cannot_take(network: nn.Module, spec: InputSpec, detail: str) -> UserError:
+    """The error for an input of the wrong shape; the first convolution says whether it is the channels."""
+    from torch.nn.modules.conv import _ConvNd
+
+    described = f"{' x '.join(map(str, input_shape(spec)))}: sample, channels, size"
+    message = f"The network cannot take the input that model.toml describes ({described})"
+    first = next((one.in_channels for one in network.modules() if isinstance(one, _ConvNd)), spec.channels)
+    if first == spec.channels:
+        advice = "Check input.channels, input.size and input.layout, and the channels in model.arguments."
+        return UserError(f"{message}.", advice, detail)
+    if has_channels(spec.layout, first):
+        advice = f"Write channels = {first} into the table input, or correct the channels in model.arguments."
+    else:
+        advice = channels_advice(spec.layout, first)
+    return UserError(f"{message}: its first convolution wants {first} channels.", advice, detail)
 
 
 def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.ensemble import Ensemble, chosen_folds
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files
+from saliency_viewer.models.fold_faults import in_fold
 from saliency_viewer.models.forward import make_ready
 from saliency_viewer.models.logits import give_logits
 from saliency_viewer.models.own_code import OwnCode, Trust, own_code
@@ -82,13 +83,15 @@ def _member(
     doubts: tuple[str, ...],
 ) -> Classifier:
     """One network with its weights."""
-    if not files.has(fold.weights):
-        raise missing(fold.weights)
-    content = files.read(fold.weights)
-    digest = hashlib.sha256(content)
-    compare_sums(files, fold.weights, digest.hexdigest())
-    network = _network(card, files, content, trust_code)
-    give_logits(network, card.output)
+    with in_fold(fold.name):
+        if not files.has(fold.weights):
+            raise missing(fold.weights)
+        content = files.read(fold.weights)
+        digest = hashlib.sha256(content)
+        compare_sums(files, fold.weights, digest.hexdigest())
+    network = _network(card, fold, files, content, trust_code)
+    with in_fold(fold.name):
+        give_logits(network, card.output)
     del content  # weights can be large
     code = own_code(card.architecture, files)
     parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
@@ -96,13 +99,17 @@ def _member(
     return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name, doubts)
 
 
-def _network(card: ModelCard, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
+def _network(card: ModelCard, fold: Fold, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
     """The network with its weights: a program out of ``content``, else built and filled from it."""
     if architecture_of(card.architecture)[0].program:
-        return build_network(card.architecture, card.arguments, files, (), trust_code, content)
-    state = read_state(content)
+        with in_fold(fold.name):
+            return build_network(card.architecture, card.arguments, files, (), trust_code, content)
+    with in_fold(fold.name):
+        state = read_state(content)
+    # What is wrong with the arguments or the code is so for all folds.
     network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
-    load_state(network, state)
+    with in_fold(fold.name):
+        load_state(network, state)
     return network
 
 

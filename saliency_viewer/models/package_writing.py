@@ -33,6 +33,12 @@ def require_package_place(folder: str | Path) -> None:
     if target.exists() and not target.is_dir():
         raise UserError("A file stands where the package's folder should be.", "Choose another folder.")
     try:
+        if target.exists() and target.samefile(Path.cwd()):
+            raise UserError(
+                "The package cannot be put in the very folder that the program was started in: it replaces its folder "
+                "as a whole.",
+                "Name a folder inside it.",
+            )
         foreign = _foreign(target) if target.is_dir() else []
     except OSError as error:
         raise write_error(error) from error

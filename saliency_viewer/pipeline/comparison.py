@@ -23,7 +23,7 @@ from saliency_viewer.domain import (
 from saliency_viewer.domain.comparison import Relation
 from saliency_viewer.errors import Cancelled, UserError
 from saliency_viewer.exporters import case_identifier
-from saliency_viewer.measure import Ranks, agreement, rank_range
+from saliency_viewer.measure import Memory, agreement, rank_range
 from saliency_viewer.pipeline.analysis import run_plan
 from saliency_viewer.pipeline.case import CaseFields, measure_case
 from saliency_viewer.pipeline.privacy import unexpected
@@ -39,9 +39,11 @@ def compare_models(
     """Run one plan for each model, on the same image, and compare what came out.
 
     A model that cannot be used takes its place with the reason; the others are asked what the first one answered
-    (:func:`same_question`). Raises :class:`UserError` when none can, :class:`Cancelled` when the user stopped.
+    (:func:`same_question`). A fold is chosen of ensembles only, and a single network's answer carries a warning that it
+    was not. Raises :class:`UserError` when no model can be asked, :class:`Cancelled` when the user stopped.
     """
     context = context or RunContext()
+    _check_folds(plans, services)
     found: list[Contender] = []
     for number, plan in enumerate(plans):
         about = f"Model {number + 1} of {len(plans)}"
@@ -60,7 +62,10 @@ def _asked(plan: AnalysisPlan, first: AnalysisResult | None, services: Services,
     except UserError:
         name = ""
     try:
-        result = run_plan(same_question(plan, first, services.card(plan.model)), services, context)
+        card = services.card(plan.model)
+        single = bool(plan.fold) and not card.folds
+        question = same_question(replace(plan, fold="") if single else plan, first, card)
+        result = run_plan(question, services, context)
     except UserError as error:
         return Contender(name, plan.model, failure=f"{error.message} {error.hint}".strip())
     except Cancelled:
@@ -68,7 +73,26 @@ def _asked(plan: AnalysisPlan, first: AnalysisResult | None, services: Services,
     except Exception as error:  # one broken model must not cost the user the answers of the others
         failure = unexpected(error, (plan.model, plan.image.path))
         return Contender(name, plan.model, failure=failure.message)
+    if single:
+        told = f"This model is a single network: it answered as it is, without a choice of fold {plan.fold}."
+        result = replace(result, warnings=(*result.warnings, told))
     return Contender(name, plan.model, result)
+
+
+def _check_folds(plans: Sequence[AnalysisPlan], services: Services) -> None:
+    """Raise :class:`UserError` when a fold is wanted and all models are single networks."""
+    wanted = next((plan.fold for plan in plans if plan.fold), "")
+    if not wanted:
+        return
+    try:
+        cards = [services.card(plan.model) for plan in plans]
+    except UserError:  # told when that model's turn comes
+        return
+    if not any(card.folds for card in cards):
+        raise UserError(
+            f"None of these models is an ensemble, so there is no fold '{wanted}' to choose.",
+            "Leave the choice of a fold out.",
+        )
 
 
 def same_question(plan: AnalysisPlan, first: AnalysisResult | None, card: ModelCard) -> AnalysisPlan:
@@ -114,17 +138,19 @@ def compare_results(
     )
     pairs = _pairs(contenders, methods)
     rows: list[AgreementRow] = []
-    ranks = Ranks()
+    memory = Memory()
     for number, (first, second) in enumerate(pairs):
         context.report(number / (len(pairs) + 1), "Comparing maps")
-        rows += _numbers(first, second, ranks)
+        rows += _numbers(first, second, memory)
     context.report(len(pairs) / (len(pairs) + 1), "Comparing maps")
     compared = Comparison(
         contenders=tuple(contenders),
         methods=methods,
         rows=tuple(rows),
-        between_models=_ranges({method: _maps_of(contenders, method) for method in methods}),
-        between_methods=_ranges({one.name: list(one.result.maps) for one in contenders if one.result is not None}),
+        between_models=_ranges({method: _maps_of(contenders, method) for method in methods}, memory),
+        between_methods=_ranges(
+            {one.name: list(one.result.maps) for one in contenders if one.result is not None}, memory
+        ),
     )
     return with_regions(compared, regions)
 
@@ -172,10 +198,10 @@ def _between_methods(contenders: Sequence[Contender]) -> list[tuple[Entry, Entry
     return [pair for of_model in entries for pair in combinations(of_model, 2)]
 
 
-def _ranges(groups: dict[str, list[AttributionMap]]) -> dict[str, NDArray[np.float32]]:
+def _ranges(groups: dict[str, list[AttributionMap]], memory: Memory) -> dict[str, NDArray[np.float32]]:
     """A map that is the same everywhere ranks nothing, so it takes no part."""
     telling = {name: [amap for amap in maps if amap.extent[0] < amap.extent[1]] for name, maps in groups.items()}
-    return {name: rank_range(maps) for name, maps in telling.items() if len(maps) > 1}
+    return {name: rank_range(maps, memory) for name, maps in telling.items() if len(maps) > 1}
 
 
 def relation(first: AnalysisResult, second: AnalysisResult) -> Relation:
@@ -196,14 +222,14 @@ def relation(first: AnalysisResult, second: AnalysisResult) -> Relation:
 Masses = dict[tuple[str, str], dict[str, float | None]]
 
 
-def _numbers(first: Entry, second: Entry, ranks: Ranks) -> list[AgreementRow]:
+def _numbers(first: Entry, second: Entry, memory: Memory) -> list[AgreementRow]:
     """What is said of two maps as a whole."""
     (_, map_a), (_, map_b) = first, second
     shared = _shared(first, second)
     target = "" if map_a.target == map_b.target else f"targets differ: {map_a.target}, {map_b.target}"
     return [
         AgreementRow(*shared, "", n.statistic, n.value, n.unit, n.chance, "; ".join(t for t in (n.note, target) if t))
-        for n in agreement(map_a, map_b, ranks)
+        for n in agreement(map_a, map_b, memory)
     ]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 _META = "training"
 _NETWORK, _BEST, _OPTIMISER = "network.", "best.", "optimiser."
-_OF_ANOTHER = "Train with the settings that it began with, or start anew (without --resume)."
+_OF_ANOTHER = "Train with the settings that it began with, or start anew (--anew)."
 
 State = dict[str, "Tensor"]
 

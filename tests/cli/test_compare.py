@@ -169,6 +169,41 @@ def test_a_class_that_a_model_does_not_have_is_left_to_it(image: Path, model: Pa
     assert all("targets differ: sick" in row["note"] for row in rows if not row["region"])
 
 
+@pytest.fixture
+def ensemble(model: Path, tmp_path: Path) -> Path:
+    """Two folds of the same architecture."""
+    import torch
+
+    from saliency_viewer.models import load_package, write_ensemble
+
+    found = load_package(model)
+    state = found.network.state_dict()
+    other = {key: value + torch.ones_like(value) / 10 for key, value in state.items()}
+    write_ensemble(tmp_path / "ensemble", found.card, {"a": state, "b": other})
+    return tmp_path / "ensemble"
+
+
+def test_a_fold_is_chosen_of_the_ensemble_and_the_single_network_says_so(
+    image: Path, model: Path, ensemble: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert compare(image, out, "--model", str(model), str(ensemble), "--fold", "a") == 0
+    said = capsys.readouterr().err
+    assert "warning: Tiny block: This model is a single network" in said
+    assert said.count("without a choice of fold") == 1
+    rows = [row for row in rows_of(out / "agreement.csv") if row["relation"] == "repeatability"]
+    assert {row["value"] for row in rows if row["statistic"] == "peak_distance"} == {"0"}  # fold a is that network
+    assert all(float(row["value"]) > 0.999 for row in rows if row["statistic"] == "rank_correlation")
+
+
+def test_a_fold_that_no_model_can_have_is_refused(
+    image: Path, model: Path, twin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(image, tmp_path / "out", "--model", str(model), str(twin), "--fold", "a") == 2
+    assert "None of these models is an ensemble" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_never_collide() -> None:
     contenders = [Contender(name, "") for name in ("Net", "Net (2)", "Net", "", "")]
     assert [one.name for one in named(contenders)] == ["Net", "Net (2)", "Net (3)", "model 4", "model 5"]

@@ -101,6 +101,23 @@ def test_an_unknown_network_names_the_option(tmp_path, capsys) -> None:
     assert "--architecture" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("said", "written"), [("yes", True), ("", None), (None, None)])
+def test_what_the_weights_of_googlenet_do_not_show_is_asked(tmp_path, answers, said, written) -> None:
+    import torchvision
+
+    network = torchvision.models.googlenet(weights=None, num_classes=2, aux_logits=False, init_weights=False)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    options = ["--classes", "a", "b", "--activation", "softmax", "--intensity", "imagenet", "--modality", "CR"]
+    if said is not None:
+        answers(said)
+    command = ["model", "new", str(tmp_path / "w.pt"), "--out", str(tmp_path / "p"), "--name", "N", *options]
+    assert run(command) == 0
+    assert card_of(tmp_path / "p")["model"]["arguments"].get("transform_input") is written
+
+
 def test_on_a_terminal_the_rest_is_asked_and_wrong_answers_are_asked_again(weights, tmp_path, answers, capsys) -> None:
     options = ["--size", "32", "32"]
     answers("one", "well, sick")

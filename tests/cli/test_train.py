@@ -177,8 +177,11 @@ def test_resume_goes_on_after_the_last_whole_epoch(pictures, capsys, monkeypatch
 
     monkeypatch.setattr(loop, "write_checkpoint", stop_after_two)
     assert run(command(pictures, "--epochs", "4")) == 143
+    assert run(command(pictures, "--epochs", "4", "--anew")) == 143
     monkeypatch.undo()
     capsys.readouterr()
+    assert run(command(pictures, "--epochs", "4")) == 2
+    assert "--anew" in capsys.readouterr().err
     assert run(command(pictures, "--epochs", "4", "--resume")) == 0
     epochs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert [line.split()[1] for line in epochs] == ["1/4", "2/4", "3/4", "4/4"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from saliency_viewer.domain import AgreementRow, AnalysisResult, Comparison, ImageReference, ModelCard
 from saliency_viewer.gui.analysis import Wish
@@ -250,7 +250,7 @@ def test_own_code_is_asked_about_and_a_no_is_that_models_reason(qtbot, page, pro
     process.say(Done(process.jobs[0].id, answer(1)))
     qtbot.waitUntil(lambda: bool(page.findChildren(MessageDialog)))
     assert len(process.jobs) == 1
-    page.intents.refuse_code.emit()
+    page.intents.refuse_code.emit(code.digest)
     assert "not allowed" in entries[1].failure
     qtbot.waitUntil(lambda: state.comparison is not None)
     page.intents.compare_run.emit()
@@ -259,6 +259,78 @@ def test_own_code_is_asked_about_and_a_no_is_that_models_reason(qtbot, page, pro
     assert process.jobs[-1].allowed_code == frozenset({code.digest})
     for dialog in page.findChildren(MessageDialog):
         dialog.close()
+
+
+def _question(page) -> MessageDialog:
+    (dialog,) = [one for one in page.findChildren(MessageDialog) if one.isVisible()]
+    return dialog
+
+
+def _press(dialog: MessageDialog, text: str) -> None:
+    next(button for button in dialog.findChildren(QPushButton) if button.text() == text).click()
+
+
+@pytest.fixture
+def coded(page, card) -> list[OwnCode]:
+    """Two packages with code of their own beside the window's model."""
+    codes = [OwnCode("net.py", "Net", content) for content in (b"import torch", b"import numpy")]
+    state = page.comparing.state
+    entries = [Entry(name, replace(card, name=name), code) for name, code in zip(("b", "c"), codes, strict=True)]
+    state.set_entries([state.entries[0], *entries])
+    return codes
+
+
+def test_two_packages_with_code_are_asked_about_one_after_another(qtbot, page, process, answer, coded) -> None:
+    page.intents.compare_run.emit()
+    for code in coded:  # while the window's own model computes
+        assert code.digest in _question(page).detail.toPlainText()
+        _press(_question(page), "Allow this time")
+    assert not [one for one in page.findChildren(MessageDialog) if one.isVisible()]
+    for seed in range(3):
+        qtbot.waitUntil(lambda seed=seed: len(process.jobs) == seed + 1)
+        process.say(Done(process.jobs[-1].id, answer(seed)))
+    qtbot.waitUntil(lambda: page.comparing.state.comparison is not None)
+    allowed = [job.allowed_code for job in process.jobs]
+    assert allowed == [frozenset(), *(frozenset({code.digest}) for code in coded)]
+
+
+def test_a_no_to_one_package_is_no_answer_about_the_other(qtbot, page, process, answer, coded) -> None:
+    page.intents.compare_run.emit()
+    _press(_question(page), "Do not run it")
+    own, first, second = page.comparing.state.entries
+    assert (first.stage, second.stage, second.failure) == ("failed", "waiting", "")
+    process.say(Done(process.jobs[0].id, answer(0)))
+    qtbot.waitUntil(lambda: own.stage == "done")
+    assert len(process.jobs) == 1
+    assert coded[1].digest in _question(page).detail.toPlainText()
+    _press(_question(page), "Allow this time")
+    qtbot.waitUntil(lambda: len(process.jobs) == 2)
+    assert (process.jobs[1].plan.model, process.jobs[1].allowed_code) == ("c", frozenset({coded[1].digest}))
+
+
+def test_a_question_about_the_windows_model_is_not_answered_for_the_compared_one(
+    qtbot, page, process, answer, coded, card
+) -> None:
+    other = OwnCode("own.py", "Net", b"import own")
+    page.state.set_model("with code", card, other)
+    assert other.digest in _question(page).detail.toPlainText()
+    state = page.comparing.state
+    state.set_entries([entry for entry in state.entries if entry.code is not other])
+    page.intents.compare_run.emit()
+    _press(_question(page), "Do not run it")
+    assert [entry.failure for entry in state.entries] == ["", ""]
+    assert coded[0].digest in _question(page).detail.toPlainText()
+    _press(_question(page), "Allow this time")
+    qtbot.waitUntil(lambda: len(process.jobs) == 1)
+    assert coded[1].digest in _question(page).detail.toPlainText()  # and nobody asks about the first file again
+    _question(page).close()
+
+
+def test_a_cancelled_comparison_asks_nothing_more(page, coded) -> None:
+    page.intents.compare_run.emit()
+    page.intents.cancel.emit()
+    _question(page).close()
+    assert not [one for one in page.findChildren(MessageDialog) if one.isVisible()]
 
 
 def test_a_layer_is_not_asked_of_another_architecture(qtbot, page, process, answer, monkeypatch) -> None:

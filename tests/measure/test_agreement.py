@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
-from saliency_viewer.measure import agreement, rank_range
+from saliency_viewer.measure import Memory, agreement, rank_range, ranks
 from saliency_viewer.measure.agreement import highest
 from saliency_viewer.spatial import Geometry
 
@@ -116,3 +116,47 @@ def test_the_range_of_ranks_by_hand(as_map) -> None:
     found = rank_range([as_map(first), as_map(second)])
     np.testing.assert_allclose(found, [[[1.0, 0.0, 1.0, np.nan]]])
     assert rank_range([as_map(first), as_map(first)])[0, 0, :3].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        _noise(20).ravel(),
+        np.round(_noise(21)).ravel(),
+        np.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, np.inf, -np.inf, 0.0, 1.0, 1.0], np.float32),
+        np.full(9, 2.5, np.float32),
+        np.random.default_rng(22).integers(0, 2**32, 5000, dtype=np.uint64).astype(np.uint32).view(np.float32),
+    ],
+)
+def test_ranks_are_scipys_to_the_bit(values) -> None:
+    values = values[~np.isnan(values)]
+    np.testing.assert_array_equal(ranks.normalised_ranks(values), (rankdata(values) - 1) / (len(values) - 1))
+
+
+def test_every_map_is_ranked_once_for_all_its_pairs_and_the_numbers_are_the_same(as_map, monkeypatch) -> None:
+    plain, counted = ranks.normalised_ranks, []
+    arrays = [np.round(_noise(seed, (2, 9, 8)), 1) for seed in (30, 31, 32)]
+    maps = [as_map(values) for values in arrays]
+    alone = [agreement(maps[a], maps[b]) for a, b in ((0, 1), (0, 2), (1, 2), (1, 0))]
+    spread = rank_range(maps)
+    monkeypatch.setattr(ranks, "normalised_ranks", lambda values: counted.append(1) or plain(values))
+    memory = Memory()
+    together = [agreement(maps[a], maps[b], memory) for a, b in ((0, 1), (0, 2), (1, 2), (1, 0))]
+    assert together == alone
+    np.testing.assert_array_equal(rank_range(maps, memory), spread)
+    assert len(counted) == 2 * len(maps)  # values and sizes
+
+
+def test_what_is_remembered_belongs_to_what_was_seen_and_to_how_it_is_moved(as_map) -> None:
+    from dataclasses import replace
+
+    first, second, holed = (_noise(seed, (3, 6, 5)) for seed in (33, 34, 35))
+    holed[0, 1:4] = np.nan
+    maps = [as_map(first), as_map(second), as_map(holed), replace(as_map(second), slices=(0, 1, 2))]
+    memory = Memory()
+    for other in maps[1:]:
+        assert agreement(maps[0], other, memory) == agreement(maps[0], other)
+    planar = replace(maps[0], slices=(0, 1, 2))
+    assert agreement(planar, maps[1], memory) == agreement(planar, maps[1])
+    assert agreement(maps[1], planar, memory) == agreement(maps[1], planar)
+    assert agreement(maps[0], maps[1], memory) == agreement(maps[0], maps[1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from saliency_viewer.models import write_package
+from saliency_viewer.models import load_package, write_package
 from saliency_viewer.models.builtin import SmallCNN
 from saliency_viewer.models.checking import check_files
 from saliency_viewer.models.checking.card_faults import card_faults
@@ -124,7 +124,7 @@ def test_missing_files_are_named(package, without, message):
         ({"model": 'name = "t"\narchitecture = "nothing:x"'}, "no supported kind"),
         ({"model": 'name = "t"\narchitecture = "python:net.py:Net"'}, "no file 'net.py'"),
         ({"model": SMALL + '\ntask = "segmentation"'}, "segmentation"),
-        ({"model": SMALL.replace("width", "widht")}, "cannot be made with the arguments"),
+        ({"model": SMALL.replace("width", "widht")}, "has no argument 'widht'"),
         ({"output": 'classes = ["a", "b", "c"]'}, "lists 3 classes but the network has 2 outputs"),
         ({"inputs": "channels = 3\nsize = [16, 16]"}, "cannot take the input"),
     ],
@@ -133,6 +133,57 @@ def test_what_does_not_fit_together_is_a_fault(package, tables, message):
     report = check_files(package(**tables))
     assert not report.good
     assert any(message in fault for fault in faults(report))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "planar"),
+    [
+        ("channels = 2\nsize = [16, 16]", True),
+        ("channels = 5\nsize = [16, 16]", True),
+        ('layout = "2.5d"\nchannels = 4\nsize = [16, 16]', True),
+        ('layout = "3d"\nchannels = 4\nsize = [8, 16, 16]', False),
+    ],
+)
+def test_channels_that_no_image_has_come_with_the_way_out(make, inputs, planar):
+    card, (fault,) = card_faults(make.card_text(model=SMALL, inputs=inputs))
+    assert card is None
+    assert "no image has so many" in fault.message
+    assert "Channels are 1 (grey) or 3 (colour)" in fault.hint
+    assert ('layout = "2.5d" an odd number' in fault.hint) is planar
+    assert 'architecture = "python:FILE.py:CLASS"' in fault.hint
+
+
+@pytest.mark.parametrize(("channels", "advice"), [(3, "Write channels = 3"), (2, "makes the 2 channels out of one")])
+def test_a_network_of_other_channels_than_the_cards_is_told_by_its_first_layer(package, channels, advice):
+    torch.manual_seed(0)
+    state = SmallCNN(2, channels, 2, width=4, downsamplings=1).state_dict()
+    report = check_files(package(state, model=SMALL.replace("width", f"in_channels = {channels}, width")))
+    (fault,) = [finding for finding in report.findings if finding.level == "fault"]
+    assert f"its first convolution wants {channels} channels" in fault.message
+    assert advice in fault.hint
+
+
+def test_the_way_out_for_two_channels_works_with_the_weights_as_they_are(make, tmp_path):
+    code = """
+import torch
+from saliency_viewer.models.builtin import SmallCNN
+
+class Twice(SmallCNN):
+    def __init__(self):
+        super().__init__(2, 2, 2, width=4, downsamplings=1)
+
+    def forward(self, x):
+        return super().forward(torch.cat([x, x], dim=1))
+"""
+    torch.manual_seed(0)
+    network = SmallCNN(2, 2, 2, width=4, downsamplings=1).eval()
+    text = make.card_text(model='name = "t"\narchitecture = "python:net.py:Twice"', inputs=MINMAX)
+    write_package(tmp_path / "p", text, network.state_dict())
+    (tmp_path / "p" / "net.py").write_text(code)
+    loaded = load_package(tmp_path / "p", trust_code=True)
+    inputs = loaded.prepare(image(make)).inputs
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.network(inputs), network(inputs.repeat(1, 2, 1, 1)))
 
 
 def test_code_is_not_run_without_consent(make, tmp_path, package):
@@ -195,6 +246,53 @@ def test_probabilities_that_do_not_add_up_are_a_warning(make):
     )
     assert level == "warning"
     assert "end in a sigmoid" in message
+
+
+class Head(torch.nn.Sequential):
+    """A normalised network, whose logits stay within 0..1 whatever it is shown, and ``ends`` after it."""
+
+    def __init__(self, *ends) -> None:
+        layer = torch.nn.Linear(256, 2)
+        torch.nn.init.uniform_(layer.weight, -1e-3, 1e-3)
+        torch.nn.init.constant_(layer.bias, 0.5)
+        super().__init__(torch.nn.Flatten(), torch.nn.LayerNorm(256), layer, *ends)
+
+
+def ending(make, *ends):
+    from saliency_viewer.models.checking.behaviour import check_behaviour
+    from saliency_viewer.models.checking.findings import Findings
+
+    findings, network = Findings(), Head(*ends)
+    check_behaviour(make.classifier(network, inputs=MINMAX), findings)
+    assert not any(module._forward_hooks for module in list(network)[:3])
+    return [finding.message.partition(":")[0] for finding in findings.found]
+
+
+def test_small_logits_are_not_taken_for_probabilities(make):
+    assert ending(make) == []
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
+def test_an_ending_behind_small_logits_is_found(make, kind):
+    module = torch.nn.Sigmoid() if kind == "sigmoid" else torch.nn.Softmax(1)
+    assert ending(make, module) == [f"This network seems to end in a {kind}"]
+
+
+def test_a_large_answer_to_an_extreme_input_is_proof_enough(make):
+    assert behaviour(make, lambda s: 0.5 + s.abs() * 1e-2) == []
+
+
+def test_no_ending_is_suspected_where_the_loader_took_it_off(make):
+    def answers(taken_off):
+        from saliency_viewer.models.checking.behaviour import check_behaviour
+        from saliency_viewer.models.checking.findings import Findings
+
+        findings, network = Findings(), Scores(lambda s: 0.5 + 0.1 * s.tanh())
+        network.ending_taken_off = taken_off
+        check_behaviour(make.classifier(network, inputs=MINMAX), findings)
+        return len(findings.found)
+
+    assert (answers(False), answers(True)) == (1, 0)
 
 
 def test_a_card_that_promises_probabilities_is_held_to_it(make):

@@ -137,12 +137,73 @@ def test_a_fold_whose_weights_changed_or_are_gone_is_named(tmp_path):
     content = bytearray((folder / "fold1.safetensors").read_bytes())
     content[-1] ^= 1
     (folder / "fold1.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="sha256 differs"):
+    with pytest.raises(UserError, match=r"Fold f1: .*sha256 differs"):
         load_package(folder)
     load_package(folder, fold="f0")
     (folder / "fold1.safetensors").unlink()
-    with pytest.raises(UserError, match=r"fold1\.safetensors"):
+    with pytest.raises(UserError, match=r"Fold f1: .*fold1\.safetensors"):
         load_package(folder)
+
+
+def spoilt(kind, state):
+    if kind == "other classes":
+        torch.manual_seed(0)
+        return SmallCNN(2, num_classes=3, width=4, downsamplings=1).state_dict()
+    if kind == "left over":
+        return {**state, "more.weight": torch.zeros(2)}
+    if kind == "dead":
+        return {key: torch.zeros_like(value) for key, value in state.items()}
+    value = float("inf" if kind == "infinite" else "nan")
+    return {key: torch.full_like(one, value) if one.is_floating_point() else one for key, one in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("other classes", "for 3 classes"),
+        ("left over", "do not belong to this network"),
+        ("not a number", "not numbers"),
+        ("infinite", "is not a number"),
+        ("dead", "same answer"),
+    ],
+)
+def test_a_fault_of_one_fold_names_it(make, tmp_path, kind, words):
+    states = {name: network.state_dict() for name, network in networks().items()}
+    states["f1"] = spoilt(kind, states["f1"])
+    write_ensemble(tmp_path / "p", card(), states)
+    faults = [one.message for one in check_files(open_files(tmp_path / "p")).findings if one.level == "fault"]
+    assert [message.startswith("Fold f1: ") and words in message for message in faults] == [True]
+    if kind == "dead":
+        return  # it answers, for what that is worth
+    with pytest.raises(UserError, match=f"^Fold f1: .*{words}"):
+        load_package(tmp_path / "p").predict(volume(make))
+
+
+def test_what_is_wrong_with_all_folds_is_said_once(tmp_path):
+    states = {name: spoilt("dead", network.state_dict()) for name, network in networks().items()}
+    write_ensemble(tmp_path / "p", card(), states)
+    (fault,) = [one.message for one in check_files(open_files(tmp_path / "p")).findings if one.level == "fault"]
+    assert fault.startswith("The network gives the same answer")
+    folder, _ = package(tmp_path / "q")
+    text = (folder / "model.toml").read_text().replace("width = 4", "widht = 4")
+    (folder / "model.toml").write_text(text)
+    with pytest.raises(UserError, match=r"^model.toml: the network .* has no argument 'widht'"):
+        load_package(folder)
+
+
+def test_folds_with_different_outputs_are_told_apart(tmp_path):
+    code = (
+        "import torch\nclass Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.outputs = torch.nn.Parameter(torch.zeros(1))\n"
+        "    def forward(self, x):\n        return x.flatten(1)[:, : int(self.outputs)]\n"
+    )
+    text = CARD.replace("builtin:small-cnn-2d", "python:net.py:Net").replace("ACTIVATION", "")
+    text = text.replace("arguments = { width = 4, downsamplings = 1, num_classes = OUTPUTS }", "")
+    states = {name: {"outputs": torch.tensor([float(count)])} for name, count in (("a", 2), ("b", 1))}
+    write_ensemble(tmp_path / "p", parse_card(text), states)
+    (tmp_path / "p" / "net.py").write_text(code)
+    with pytest.raises(UserError, match="outputs: a has 2, b has 1"):
+        load_package(tmp_path / "p", trust_code=True)
 
 
 def test_a_check_tells_the_folds(tmp_path):
@@ -227,6 +288,7 @@ def test_a_check_finds_what_is_wrong_with_any_fold(tmp_path):
     (folder / "held_out.csv").write_text("case,fold\nDoe^Jane,f0\n")
     found = [finding.message for finding in check_files(open_files(folder)).findings if finding.level == "fault"]
     assert len(found) == 1
+    assert found[0].startswith("Fold f2: ")
     assert "fold2.safetensors" in found[0]
     package(folder, held_out={DIGEST: "f0"})
     (folder / "held_out.csv").write_text("case,fold\nDoe^Jane,f0\n")

@@ -616,3 +616,50 @@ def test_a_missing_library_is_named_with_its_cure(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="needs Keras 3 and h5py") as caught:
         keras_network(content)
     assert "saliency-viewer[keras]" in caught.value.hint
+
+
+def test_logits_behind_a_removed_sigmoid_are_not_taken_for_probabilities(package, tmp_path):
+    from saliency_viewer.models.checking import check_files
+    from saliency_viewer.models.files import open_files
+
+    inputs = keras.Input((24, 24, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Activation("tanh")(inputs))
+    head = keras.layers.Dense(3, activation="sigmoid", kernel_initializer=keras.initializers.Constant(0.1))
+    model = keras.Model(inputs, head(pooled))
+    model.layers[-1].bias.assign([0.5] * 3)
+    output = 'classes = ["a", "b", "c"]\nactivation = "sigmoid"'
+    report = check_files(open_files(package(files.saved(model, tmp_path), output=output)))
+    assert [finding.message for finding in report.findings if "end in a" in finding.message] == []
+    assert report.classifier.network.ending_taken_off
+
+
+def zip_error(kind, content):
+    """A Keras archive whose description is packed by ``kind`` and then spoilt, or of a kind that nobody knows."""
+    out = io.BytesIO()
+    packing = {"zlib": zipfile.ZIP_DEFLATED, "bz2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name), packing.get(kind, zipfile.ZIP_STORED))
+    spoilt = bytearray(out.getvalue())
+    with zipfile.ZipFile(io.BytesIO(spoilt)) as archive:
+        place = archive.getinfo("config.json").header_offset
+        length = archive.getinfo("config.json").compress_size
+    body = place + 30 + len("config.json")
+    listed = spoilt.index(b"PK\x01\x02")
+    while spoilt[listed + 46 : listed + 57] != b"config.json":
+        listed = spoilt.index(b"PK\x01\x02", listed + 4)
+    if kind == "unknown":
+        spoilt[place + 8] = spoilt[listed + 10] = 97
+    elif kind == "encrypted":
+        spoilt[place + 6] |= 1
+        spoilt[listed + 8] |= 1
+    else:
+        spoilt[body + (9 if kind == "lzma" else 0) : body + length] = b"\xff" * (length - (9 if kind == "lzma" else 0))
+    return bytes(spoilt)
+
+
+@pytest.mark.parametrize("kind", ["zlib", "bz2", "lzma", "unknown", "encrypted"])
+def test_archives_that_cannot_be_unpacked_say_so(tmp_path, kind):
+    with pytest.raises(UserError, match="damaged") as caught:
+        keras_network(zip_error(kind, files.saved(files.classifier(), tmp_path)))
+    assert caught.value.detail

@@ -12,7 +12,9 @@ from torch import nn
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models import check_package, layer_tree, load_package, parse_card, write_package
-from saliency_viewer.models.files import FolderFiles
+from saliency_viewer.models.architectures import build_network
+from saliency_viewer.models.files import FolderFiles, MemoryFiles
+from saliency_viewer.models.recognition import inspect_checkpoint
 
 CODE = """
 from dataclasses import dataclass
@@ -163,6 +165,42 @@ def test_arguments_that_fetch_or_do_not_exist_are_refused(make, tmp_path, argume
     write_package(tmp_path / "p", make.card_text(model=model), linear())
     with pytest.raises(UserError, match="arguments"):
         load_package(tmp_path / "p")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "argument", "hint"),
+    [
+        ("torchvision:resnet18", "num_classs", "'num_classes'"),
+        ("torchvision:densenet121", "drop_ratee", "'drop_rate'"),
+        ("torchvision:resnet18", "inchannels", "'in_channels'"),  # ours, not torchvision's
+        ("timm:resnet18", "in_chanels", "'in_chans'"),
+        ("monai:DenseNet121", "growth_rat", "'growth_rate'"),
+        ("builtin:small-cnn-2d", "widht", "'width'"),
+        ("python:net.py:Net", "classses", "'classes'"),
+        ("python:net.py:Net", "xyz", "It knows: classes"),
+        ("python:net.py:Bare", "xyz", "Take it out"),
+    ],
+)
+def test_an_unknown_argument_is_named_with_the_near_one(architecture, argument, hint):
+    code = b"""
+import torch
+class Base(torch.nn.Module):
+    def __init__(self, *, classes=2):
+        super().__init__()
+class Net(Base):
+    def __init__(self, **more):
+        super().__init__(**more)
+def Bare(): return Base()
+"""
+    needed = {"spatial_dims": 2, "in_channels": 1, "out_channels": 2} if architecture.startswith("monai") else {}
+    with pytest.raises(UserError, match=f"has no argument '{argument}'") as caught:
+        build_network(architecture, {**needed, argument: 1}, MemoryFiles({"net.py": code}), (), True)
+    assert hint in caught.value.hint
+
+
+def test_missing_arguments_are_named():
+    with pytest.raises(UserError, match=r"needs arguments that model.toml does not give: .*'spatial_dims'"):
+        build_network("monai:DenseNet121", {"in_channels": 1}, MemoryFiles({}), (), False)
 
 
 def test_an_input_the_network_cannot_take_is_said_at_once(make, tmp_path):
@@ -344,6 +382,19 @@ def test_damaged_members_of_a_zip_are_said(make, tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match="cannot be read"):
         load_package(path)
+
+
+@pytest.mark.parametrize("version", [99, 0xFFFF])
+def test_a_zip_of_a_version_that_nobody_knows_is_refused(make, tmp_path, version):
+    write_package(tmp_path / "p", make.card_text(), linear())
+    content = bytearray(zipped(tmp_path / "p", tmp_path / "p.zip").read_bytes())
+    listed = content.index(b"PK\x01\x02")
+    content[listed + 6 : listed + 8] = version.to_bytes(2, "little")
+    (tmp_path / "p.zip").write_bytes(content)
+    with pytest.raises(UserError, match="not a readable zip"):
+        load_package(tmp_path / "p.zip")
+    with pytest.raises(UserError):
+        inspect_checkpoint(bytes(content))
 
 
 def test_a_card_nested_without_end_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -376,3 +377,38 @@ def test_a_package_and_a_pickle_are_refused_in_words():
     with pytest.raises(UserError, match="pickled") as caught:
         inspect_checkpoint(saved(nn.Linear(2, 2)))
     assert "state_dict()" in caught.value.hint
+
+
+def with_values(network):
+    return saved({key: torch.zeros(value.shape, dtype=value.dtype) for key, value in network.state_dict().items()})
+
+
+@pytest.mark.parametrize(("name", "digest"), [("inception_v3", "0cc3c7bd"), ("googlenet", "1378be20")])
+def test_torchvisions_own_weights_are_told_by_their_bytes_and_nobody_elses(name, digest, monkeypatch):
+    from saliency_viewer.models.recognition import published
+
+    content = with_values(of_torchvision(name))
+    trained = inspect_checkpoint(content).best
+    assert "transform_input" not in trained.arguments
+    assert published.is_open(trained)
+    assert "If its training began" in trained.notes[-1]
+    assert published._digests(name) == (digest,)  # as torchvision names its files
+    own = hashlib.sha256(content).hexdigest()[:8]
+    monkeypatch.setattr(published, "_digests", lambda asked: (own,) if asked == name else ())
+    found = inspect_checkpoint(content).best
+    assert found.arguments["transform_input"] is True
+    assert not published.is_open(found)
+    assert "torchvision's own ImageNet weights" in found.notes[-1]
+    assert "transform_input" not in inspect_checkpoint(content + b" ").best.arguments
+
+
+def test_only_networks_of_three_channels_can_rescale_their_input():
+    from saliency_viewer.models.recognition import published
+
+    grey = changed(
+        of_torchvision("googlenet", num_classes=2, aux_logits=False), conv1__conv=nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    )
+    found = inspect_checkpoint(with_values(grey)).best
+    assert (found.architecture, found.channels, found.notes) == ("torchvision:googlenet", 1, ())
+    assert not published.is_open(found)
+    assert not published.is_open(first(of_torchvision("resnet18", num_classes=2)))

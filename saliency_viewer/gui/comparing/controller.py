@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from saliency_viewer.domain import AnalysisPlan, AnalysisResult, ModelCard
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui.analysis import Wish, plan_for
 from saliency_viewer.gui.comparing.agreement import Agreement
+from saliency_viewer.gui.comparing.asking import Run
 from saliency_viewer.gui.comparing.state import ComparingState, Entry
 from saliency_viewer.gui.consent import Consent
 from saliency_viewer.gui.facts import Case, Compute
@@ -27,27 +28,6 @@ from saliency_viewer.pipeline import Job, same_question
 
 _CERTAIN = 0.03  # below this share done, a remaining time would be a guess
 _REFUSED = "The model brings Python code of its own, which was not allowed to run."
-
-
-@dataclass
-class _Run:
-    """Models that are still to be asked; ``asked`` is the one that computes, under ``number``."""
-
-    case: Case
-    queue: list[Entry]
-    number: int = 0
-    asked: Entry | None = None
-    waits_for_consent: bool = False
-    total: int = field(init=False)
-    began: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self.total = len(self.queue)
-
-    @property
-    def finished(self) -> int:
-        """How many have answered."""
-        return self.total - len(self.queue) - (self.asked is not None)
 
 
 class Comparing(QObject):
@@ -68,7 +48,7 @@ class Comparing(QObject):
         self.state = ComparingState(self)
         self._document, self._worker, self._pool, self._consent = state, worker, pool, consent
         self._recent, self._wish = recent, wish
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._case: Case | None = None  # whose answers these are
         self.agreement = Agreement(state, self.state, pool, intents, self)
         self._hear(intents)
@@ -139,10 +119,11 @@ class Comparing(QObject):
         if self._document.case is self._case:
             return
         self._case = None
-        if self._run is not None:
-            if self._run.asked is not None:
-                self._worker.cancel(self._run.number)
-            self._run = None
+        run, self._run = self._run, None
+        if run is not None:
+            if run.asked is not None:
+                self._worker.cancel(run.number)
+            self._consent.withdraw(entry.code for entry in run.queue)
             self.state.set_compute(Compute())
         for entry in self.state.entries:
             entry.reset()
@@ -166,9 +147,11 @@ class Comparing(QObject):
             if again or entry.result is None or entry.plan != plan:
                 entry.reset(plan)
         self._case = case
-        self._run = _Run(case, [entry for entry in entries if entry.stage == "waiting"])
+        self._run = Run(case, [entry for entry in entries if entry.stage == "waiting"])
         self.state.set_comparison(None)
         self.state.set_methods(tuple(dict.fromkeys(request.id for request in plans[0].methods)))
+        for entry in self._run.queue:  # all questions at the beginning, not one in the middle of a long computation
+            self._is_allowed(entry)
         self._ask_next()
 
     def _plans(self, wish: Wish) -> tuple[Case, list[AnalysisPlan]]:
@@ -197,14 +180,19 @@ class Comparing(QObject):
             self.agreement.measure()
             return
         entry = run.queue[0]
-        run.waits_for_consent = not self._consent.covers(entry.code)
-        if run.waits_for_consent and entry.code is not None:
-            self._consent.ask(entry.code)
-            return
-        run.queue.pop(0)
-        self._submit(run, entry)
+        run.waits_for_consent = not self._is_allowed(entry)
+        if not run.waits_for_consent:
+            run.queue.pop(0)
+            self._submit(run, entry)
 
-    def _submit(self, run: _Run, entry: Entry) -> None:
+    def _is_allowed(self, entry: Entry) -> bool:
+        """Whether the model may run; if it may not yet, the user is asked."""
+        if entry.code is None or self._consent.covers(entry.code):
+            return True
+        self._consent.ask(entry.code)
+        return False
+
+    def _submit(self, run: Run, entry: Entry) -> None:
         if entry.plan is None:
             raise ValueError("a model is asked without a plan")
         run.asked, run.number, entry.stage = entry, self._worker.new_id(), "running"
@@ -214,16 +202,20 @@ class Comparing(QObject):
         self._worker.submit(Job(run.number, asked, self._consent.digests(entry.code)))
         self.state.touch()
 
-    def _go_on(self) -> None:
+    def _go_on(self, _digest: str) -> None:
         if self._run is not None and self._run.waits_for_consent:
             self._ask_next()
 
-    def _refused(self) -> None:
-        run = self._run
-        if run is not None and run.waits_for_consent:
-            entry = run.queue.pop(0)
+    def _refused(self, digest: str) -> None:
+        if (run := self._run) is None:
+            return
+        refused = [entry for entry in run.queue if entry.code is not None and entry.code.digest == digest]
+        for entry in refused:
+            run.queue.remove(entry)
             entry.stage, entry.failure = "failed", _REFUSED
+        if refused and run.waits_for_consent:
             self._ask_next()
+        self.state.touch()
 
     def cancel(self) -> None:
         """Stop asking and measuring; what was answered stays."""
@@ -231,6 +223,7 @@ class Comparing(QObject):
         run = self._run
         if run is None:
             return
+        self._consent.withdraw(entry.code for entry in run.queue)
         for entry in run.queue:
             entry.reset()
         run.queue = []
@@ -247,7 +240,7 @@ class Comparing(QObject):
         if run is not None and number == run.number and not self.state.compute.stopping:
             self._tell_progress(run, fraction, text)
 
-    def _tell_progress(self, run: _Run, fraction: float, text: str) -> None:
+    def _tell_progress(self, run: Run, fraction: float, text: str) -> None:
         whole = (run.finished + fraction) / run.total
         passed = time.monotonic() - run.began
         left = passed / whole - passed if whole > _CERTAIN else None

@@ -18,4 +18,4 @@ def build(request: Request) -> nn.Module:
 
     if request.name not in BUILTIN:
         raise UserError(f"There is no built-in network '{request.name}'.", near_match(request.name, BUILTIN))
-    return called(lambda: BUILTIN[request.name](**request.arguments), request.name)
+    return called(BUILTIN[request.name], request.name, request.arguments)

@@ -33,4 +33,4 @@ def build(request: Request) -> nn.Module:
     # Some of them fetch weights unless they are told not to.
     fetches = "pretrained" in inspect.signature(found).parameters
     arguments = {**request.arguments, **({"pretrained": False} if fetches else {})}
-    return called(lambda: found(**arguments), request.name)
+    return called(found, request.name, arguments)

@@ -30,7 +30,7 @@ def build(request: Request) -> nn.Module:
     if not callable(found):
         names = [name for name, value in vars(module).items() if isinstance(value, type) and not name.startswith("_")]
         raise UserError(f"The package's code defines no '{code.class_name}'.", near_match(code.class_name, names))
-    return called(lambda: found(**request.arguments), code.class_name)
+    return called(found, code.class_name, request.arguments)
 
 
 def _run_code(code: OwnCode) -> types.ModuleType:

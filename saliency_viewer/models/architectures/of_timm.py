@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from saliency_viewer.errors import UserError
@@ -36,4 +37,4 @@ def build(request: Request) -> nn.Module:
                 f"model.toml: model.arguments.{name} would take weights from elsewhere.",
                 "Take it out: the weights come from the package.",
             )
-    return called(lambda: timm.create_model(plain, pretrained=False, **request.arguments), request.name)
+    return called(partial(timm.create_model, plain, pretrained=False), request.name, request.arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from saliency_viewer.errors import UserError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # Keys of the heads that help in training only.
 AUXILIARY = {"inception_v3": "AuxLogits.", "googlenet": "aux1."}
+_OWN = ("in_channels", "head")
 
 
 def build(request: Request) -> nn.Module:
@@ -27,12 +29,12 @@ def build(request: Request) -> nn.Module:
     if request.name not in known:
         raise UserError(f"torchvision has no classifier '{request.name}'.", near_match(request.name, known))
     arguments = dict(request.arguments)
-    channels, heads = arguments.pop("in_channels", None), arguments.pop("head", None)
+    channels, heads = (arguments.pop(name, None) for name in _OWN)
     if request.name in AUXILIARY:
         # Their own slow initialisation would be overwritten by the weights; auxiliary heads serve training only.
         arguments.setdefault("init_weights", False)
         arguments.setdefault("aux_logits", any(AUXILIARY[request.name] in key for key in request.keys))
-    network = called(lambda: torchvision.models.get_model(request.name, weights=None, **arguments), request.name)
+    network = called(partial(torchvision.models.get_model, request.name, weights=None), request.name, arguments, _OWN)
     if channels is not None:
         network = with_channels(network, channels)
     return network if heads is None else with_heads(network, heads)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.architectures.arguments import argument_error
 from saliency_viewer.models.files import PackageFiles
 from saliency_viewer.models.own_code import Trust
 
@@ -43,13 +44,21 @@ class Architecture:
     program: bool = False
 
 
-def called(make: Callable[[], Any], name: str) -> nn.Module:
-    """What ``make`` gives; a network that cannot be made is a :class:`UserError`."""
+def called(
+    make: Callable[..., Any], name: str, arguments: Mapping[str, Any], own_arguments: Iterable[str] = ()
+) -> nn.Module:
+    """What ``make(**arguments)`` gives; a network that cannot be made is a :class:`UserError`.
+
+    ``own_arguments`` are those that the card may name besides and that were taken out before.
+    """
     import torch
 
     try:
-        network = make()
+        network = make(**arguments)
     except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError, RuntimeError) as error:
+        named = argument_error(error, name, arguments, own_arguments)
+        if named is not None:
+            raise named from error
         raise UserError(
             f"The network '{name}' cannot be made with the arguments in model.toml.",
             "Check model.arguments.",

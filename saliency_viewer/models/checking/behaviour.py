@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import OutputSpec
-from saliency_viewer.models.checking.findings import Findings
+from saliency_viewer.models.checking.findings import Finding, Findings
+from saliency_viewer.models.checking.stress import stressed_answers
 from saliency_viewer.models.classifier import Classifier
+from saliency_viewer.models.fold_faults import about_fold
 from saliency_viewer.models.forward import input_shape, run_network
 from saliency_viewer.models.prepared import Prepared
 from saliency_viewer.runtime.context import RunContext
@@ -29,6 +30,8 @@ def check_behaviour(
 ) -> None:
     """Ask the network about zeros, noise and, when there is one, an image, and compare the answers.
 
+    Of an ensemble every fold is asked alone, since a dead one is hidden in the mean.
+
     Parameters
     ----------
     classifier:
@@ -38,7 +41,17 @@ def check_behaviour(
     prepared:
         An image as the network is given it.
     """
-    context = context or RunContext()
+    told = [_about(member, prepared, context or RunContext()) for member in classifier.members]
+    for member, found in zip(classifier.members, told, strict=True):
+        for finding in found:
+            of_all = all(finding in other for other in told)
+            message = finding.message if of_all else about_fold(member.fold, finding.message)
+            findings.add(finding.level, message, finding.hint)
+
+
+def _about(classifier: Classifier, prepared: Prepared | None, context: RunContext) -> list[Finding]:
+    """What is to be said of a single network."""
+    findings = Findings()
     inputs = [*_probes(classifier), *([prepared.inputs[:1]] if prepared is not None else [])]
     raw = np.concatenate([run_network(classifier.network, one, context) for one in inputs])
     if not np.isfinite(raw).all():
@@ -47,9 +60,10 @@ def check_behaviour(
             "The network's answer is not a number (NaN or infinite).",
             "Check the weights, and the arguments of the architecture.",
         )
-        return
+        return findings.found
     _check_alive(raw, findings, prepared is not None)
-    _check_ending(raw, classifier.card.output, findings)
+    _check_ending(classifier, raw, findings, context)
+    return findings.found
 
 
 def _probes(classifier: Classifier) -> Sequence[Tensor]:
@@ -74,11 +88,10 @@ def _check_alive(raw: NDArray[np.float64], findings: Findings, with_image: bool)
         )
 
 
-def _check_ending(raw: NDArray[np.float64], spec: OutputSpec, findings: Findings) -> None:
+def _check_ending(classifier: Classifier, raw: NDArray[np.float64], findings: Findings, context: RunContext) -> None:
     """(answers, outputs): what they look like against what the card says they are."""
-    inside = bool((raw >= 0.0).all() and (raw <= 1.0).all())
-    several = raw.shape[1] > 1
-    if spec.activation == "none":
+    inside = _are_shares(raw)
+    if classifier.card.output.activation == "none":
         if not inside:
             findings.add(
                 "fault",
@@ -87,16 +100,25 @@ def _check_ending(raw: NDArray[np.float64], spec: OutputSpec, findings: Findings
                 'Write activation = "softmax" for classes that exclude each other, "sigmoid" for independent ones.',
             )
         return
-    if inside and several and bool(np.abs(raw.sum(axis=1) - 1.0).max() < _SUM):
+    if not inside or getattr(classifier.network, "ending_taken_off", False):
+        return
+    raw = np.concatenate([raw, stressed_answers(classifier, context)])
+    if not _are_shares(raw):
+        return
+    if raw.shape[1] > 1 and bool(np.abs(raw.sum(axis=1) - 1.0).max() < _SUM):
         findings.add(
             "fault",
             "This network seems to end in a softmax: its answers are between 0 and 1 and add up to 1, and the card's "
             "activation would be put on top of it.",
             'Write activation = "none".',
         )
-    elif inside:
+    else:
         findings.add(
             "warning",
-            "This network seems to end in a sigmoid: all its answers, to strong noise too, are between 0 and 1.",
+            "This network seems to end in a sigmoid: all its answers, to extreme inputs too, are between 0 and 1.",
             'If it does, write activation = "none".',
         )
+
+
+def _are_shares(raw: NDArray[np.float64]) -> bool:
+    return bool((raw >= 0.0).all() and (raw <= 1.0).all())

@@ -17,7 +17,9 @@ from saliency_viewer.models.checking.card_faults import card_faults
 from saliency_viewer.models.checking.findings import Finding, Findings
 from saliency_viewer.models.checking.on_image import prepared_image
 from saliency_viewer.models.classifier import Classifier
+from saliency_viewer.models.ensemble import chosen_folds
 from saliency_viewer.models.files import BUNDLE_NAME, CARD_NAME, SUMS_NAME, MemoryFiles, PackageFiles, missing
+from saliency_viewer.models.fold_faults import in_fold
 from saliency_viewer.models.own_code import Trust, own_code
 from saliency_viewer.models.package import compare_sums, describe, load_package
 from saliency_viewer.runtime.context import RunContext
@@ -106,8 +108,9 @@ def _parts_are_there(files: PackageFiles, card: ModelCard, findings: Findings) -
     complete = len(findings.found) == before
     if complete:
         try:
-            for name in card.weight_files:
-                compare_sums(files, name, hashlib.sha256(files.read(name)).hexdigest())
+            for fold in chosen_folds(card, ""):
+                with in_fold(fold.name):
+                    compare_sums(files, fold.weights, hashlib.sha256(files.read(fold.weights)).hexdigest())
         except UserError as error:
             findings.fault(error)  # they may load all the same
     return complete
@@ -127,9 +130,10 @@ def _look_at_task(_files: PackageFiles, card: ModelCard) -> None:
 
 
 def _look_at_weights(files: PackageFiles, card: ModelCard) -> None:
-    for name in card.weight_files:
-        if not files.has(name):
-            raise missing(name)
+    for fold in chosen_folds(card, ""):
+        with in_fold(fold.name):
+            if not files.has(fold.weights):
+                raise missing(fold.weights)
     read_case_lists(files, card)
 
 

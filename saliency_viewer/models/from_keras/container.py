@@ -69,9 +69,10 @@ def _archive(content: bytes) -> tuple[bytes, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _member(archive, _CONFIG, _LARGEST_CONFIG), _member(archive, _WEIGHTS, _LARGEST_WEIGHTS)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-        # RuntimeError: encrypted; NotImplementedError: an unusual compression
-        raise _damaged(str(error)) from error
+    except UserError:
+        raise
+    except Exception as error:  # zipfile's, zlib's, lzma's and struct's errors share no class
+        raise _damaged(f"{type(error).__name__}: {error}") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:

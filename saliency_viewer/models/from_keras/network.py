@@ -205,6 +205,7 @@ class AsKeras(nn.Module):
                 why,
             )
         self.model, self.output = model, output
+        self.ending_taken_off = False
         self.axes_last = {data_format(layer) for layer in model.layers} - {None} != {"channels_first"}
         self.operators_hidden = f"This Keras network is run by Keras itself, since it could not be translated ({why})"
         self.notes = (f"{self.operators_hidden}: gradient methods and methods that mask the input can be used.",)
@@ -235,6 +236,7 @@ class AsKeras(nn.Module):
                 "This network's last softmax cannot be taken off.", 'Write activation = "none" into model.toml.'
             )
         self._last.activation = keras_library().activations.linear
+        self.ending_taken_off = True
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, *spatial) to (N, outputs)."""

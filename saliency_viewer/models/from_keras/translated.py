@@ -38,6 +38,8 @@ class TranslatedNetwork(nn.Module):
         The order of the input's axes is settled.
     ending:
         "softmax" or "sigmoid" when that is the last thing the network does, else empty.
+    ending_taken_off:
+        Whether :meth:`end_in_logits` took one off.
     notes:
         Sentences on how the network came about.
     input_rank:
@@ -56,6 +58,7 @@ class TranslatedNetwork(nn.Module):
         self.notes: tuple[str, ...] = ()
         self.input_rank = 0
         self.outputs = 0
+        self.ending_taken_off = False
 
     @property
     def ending(self) -> str:
@@ -67,6 +70,7 @@ class TranslatedNetwork(nn.Module):
         _, parent, name = self._ending()
         if parent is not None:
             parent._modules[name] = nn.Identity()
+            self.ending_taken_off = True
 
     def _ending(self) -> tuple[str, nn.Module | None, str]:
         """(kind, parent, name) of the module that gives the output, when it is an activation used nowhere else."""

@@ -55,4 +55,4 @@ def _layout(candidate: Candidate) -> Layout:
     if candidate.dimensions == _COLOURS:
         return "3d"
     # Three channels can be neighbouring slices too, but are colours, or one grey three times, far more often.
-    return "2d" if candidate.channels in (0, 1, _COLOURS) else "2.5d"
+    return "2.5d" if candidate.channels > _COLOURS and candidate.channels % 2 else "2d"

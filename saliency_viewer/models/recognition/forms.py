@@ -50,7 +50,7 @@ def _form_of_zip(content: bytes) -> Form:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # whoever opens it says that it is damaged
         return WEIGHTS
     ends = {name.rpartition("/")[2] for name in names}
     if "model.toml" in ends:

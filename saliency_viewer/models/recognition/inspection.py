@@ -12,6 +12,7 @@ from saliency_viewer.models.recognition import forms
 from saliency_viewer.models.recognition.candidate import Candidate
 from saliency_viewer.models.recognition.forms import Form, form_of
 from saliency_viewer.models.recognition.programs import program_candidate
+from saliency_viewer.models.recognition.published import with_rescaling
 from saliency_viewer.models.recognition.ranking import recognise
 from saliency_viewer.models.recognition.shapes import Shapes, shapes_of
 from saliency_viewer.models.weights import stored, tensors_of
@@ -99,7 +100,7 @@ def inspect_checkpoint(content: bytes) -> Inspection:
     )
     return Inspection(
         form=form,
-        candidates=recognise(shapes),
+        candidates=tuple(with_rescaling(recognise(shapes), content)),
         outline=_outline(shapes),
         classes=_class_names(raw),
         tensors=len(shapes),

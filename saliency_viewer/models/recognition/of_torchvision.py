@@ -19,10 +19,6 @@ _NEAR = 0.75  # of the best member's share: others are not worth a second look
 _MOST = 4
 _COLOURS = 3
 _USUAL_SIDE = 224
-_INCEPTION_NOTE = (
-    "If its training began with torchvision's own ImageNet weights, add the argument transform_input = true: "
-    "torchvision then changes the normalisation inside the network, which the weights do not show."
-)
 
 
 def candidates(shapes: Shapes) -> Iterator[Candidate]:
@@ -86,7 +82,7 @@ def _candidate(name: str, shapes: Shapes) -> Candidate | None:
     if plan is None:
         return None
     file = without_prefixes(shapes, plan.shapes.keys())
-    notes = [_INCEPTION_NOTE] if name in AUXILIARY else []
+    notes = []
     head = head_arguments(file, plan)
     if head is None:
         notes.append(UNCLEAR)

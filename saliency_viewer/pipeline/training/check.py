@@ -13,6 +13,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.hashing import image_hash
 from saliency_viewer.pipeline.threads import compute_threads
 from saliency_viewer.pipeline.training.ground import SPLITS, Ground, lay_ground
+from saliency_viewer.pipeline.training.place import free_bytes, is_stopped
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.devices import choose_device
 from saliency_viewer.runtime.memory import peak_bytes
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _LAID, _PREPARED = 0.7, 0.8
 Say = Callable[[str], None]
 
+# Of the weights: last, best and two moments of the optimiser, twice while a checkpoint is replaced, and the package.
+_COPIES = 9
 _STEPS = 3  # the first also pays for what is set up once
 
 
@@ -37,6 +40,8 @@ def check_training(plan: TrainingPlan, context: RunContext | None = None) -> lis
         device = choose_device(plan.device)
         ground = lay_ground(plan, context.part(0.0, _LAID))
         said = [*_about(ground), *ground.warnings]
+        if is_stopped(plan):
+            said.append("A stopped training for this package is kept: --resume goes on with it, --anew replaces it.")
         said += _tried(ground, Path(folder), device, context.part(_LAID, 1.0))
     context.report(1.0, "Done")
     return said
@@ -71,6 +76,7 @@ def _tried(ground: Ground, folder: Path, device: str, context: RunContext) -> It
     everything = sum(len(ground.cases(name)) for name in SPLITS)
     size = sum((folder / name).stat().st_size for name in inputs.files) / len(cases)
     epoch = step * len(ground.cases("training")) + step / 3 * len(ground.cases("validation"))
+    _require_room(ground, size * everything)
     yield from words
     yield (
         f"Preparing all images once: about {_duration(reading * everything)} and {_bytes(size * everything)} of disk, "
@@ -105,6 +111,17 @@ def _step_seconds(
         taken.append(time.perf_counter() - start)
         context.report((number + 1) / _STEPS, "Trying a batch")
     return min(taken) / len(labels)
+
+
+def _require_room(ground: Ground, images: float) -> None:
+    """Raise :class:`UserError` when the disk will not hold the prepared ``images`` (bytes) and the weights."""
+    weights = sum(one.numel() * one.element_size() for one in ground.module.state_dict().values())
+    needed, free = images + _COPIES * weights, free_bytes(ground.plan)
+    if free < needed:
+        raise UserError(
+            f"The training needs about {_bytes(needed)} on the disk of its package, where {_bytes(free)} are free.",
+            "Free some space, choose another disk, or a smaller size.",
+        )
 
 
 def _memory(device: str) -> int | None:

@@ -24,7 +24,7 @@ from saliency_viewer.domain import (
     parameter_specs,
 )
 from saliency_viewer.errors import UserError
-from saliency_viewer.models import require_package_place
+from saliency_viewer.pipeline.training.place import require_place, work_folder
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.training.cards import training_card
 from saliency_viewer.training.datasets import Split, load_data, split
@@ -83,12 +83,6 @@ class Ground:
         return left
 
 
-def work_folder(plan: TrainingPlan) -> Path:
-    """Beside the package, since it is written as a whole at the end."""
-    out = Path(plan.out)
-    return out.with_name(f"{out.name}.training")
-
-
 def lay_ground(plan: TrainingPlan, context: RunContext) -> Ground:
     """Read the data set's tables, split it, choose the preprocessing by a few images, and make the network.
 
@@ -96,7 +90,7 @@ def lay_ground(plan: TrainingPlan, context: RunContext) -> Ground:
     """
     network = network_named(plan.architecture)
     settings = checked_settings(plan.settings)
-    require_package_place(plan.out)
+    require_place(plan)
     data = load_data(plan, context.part(0.0, _READ))
     parts = split(data, settings)
     context.report(_READ, "Making the network")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +24,15 @@ from saliency_viewer.pipeline.analysis import run_plan
 from saliency_viewer.pipeline.case import CaseFields, measure_case
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.pipeline.training.ground import Ground
+from saliency_viewer.pipeline.training.place import COHORT_COLUMNS, cohort_file
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.seeds import generator
 from saliency_viewer.training.datasets import finding_regions
 
 METHOD = "grad-cam"
 MOST_EXPLAINED = 200  # enough for an interval; `batch` explains all of them
-COHORT, ROWS, _REGIONS = "cohort.csv", "localisation.csv", "regions"
+ROWS, _REGIONS = "localisation.csv", "regions"
 STATISTICS = ("pointing_hit", "mass_fraction", "enrichment", "average_precision")
-_COLUMNS = ("subject", "image", "series", "patient", "label", "regions")
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def localise(
 ) -> Localisation | None:
     """Write the held-out cases as a cohort with their regions, and explain some of those that have any.
 
-    The package must have been written. Returns None where the data set does not say where findings are. Raises
-    :class:`UserError` when the disk refuses, :class:`Cancelled` when the user stopped.
+    The regions are in ``folder``, the cohort is :func:`cohort_file`. The package must have been written. Returns None
+    where the data set does not say where findings are. Raises :class:`UserError` when the disk refuses,
+    :class:`Cancelled` when the user stopped.
     """
     held = ground.cases("test") or ground.cases("validation")
     names = _subjects([digests[case] for case in held])
@@ -83,8 +85,8 @@ def localise(
         if found is not None:
             regions[index] = found
             write_regions(found, folder / _REGIONS / f"{name}.nii.gz")
-        rows.append(_cohort_row(ground, case, name, found is not None))
-    write_table(_COLUMNS, rows, folder / COHORT)
+        rows.append(_cohort_row(ground, case, name, folder if found is not None else None))
+    write_table(COHORT_COLUMNS, rows, cohort_file(ground.plan))
     if not regions and not lost:
         return None
     chosen = _drawn(list(regions), ground.plan.settings.seed)
@@ -168,14 +170,19 @@ def _means(rows: Sequence[StatisticRow]) -> dict[str, dict[str, float | int | No
     return found
 
 
-def _cohort_row(ground: Ground, case: TrainingCase, name: str, marked: bool) -> tuple[str, ...]:
+def _cohort_row(ground: Ground, case: TrainingCase, name: str, report: Path | None) -> tuple[str, ...]:
+    """One line of the table; ``report`` is the folder that holds the case's regions, where it has any."""
+    regions = ""
+    if report is not None:
+        path = os.path.relpath(report / _REGIONS / f"{name}.nii.gz", cohort_file(ground.plan).parent)
+        regions = Path(path).as_posix()
     return (
         name,
         str(Path(case.image.path).absolute()),
         case.image.series or "",
         patient_code(case.patient),
         ground.data.classes[case.label],
-        f"{_REGIONS}/{name}.nii.gz" if marked else "",
+        regions,
     )
 
 

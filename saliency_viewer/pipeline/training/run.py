@@ -15,8 +15,15 @@ from saliency_viewer.models import case_table, is_package, write_package
 from saliency_viewer.pipeline.threads import compute_threads
 from saliency_viewer.pipeline.training.ground import Ground, lay_ground, plan_record
 from saliency_viewer.pipeline.training.inputs import prepared
-from saliency_viewer.pipeline.training.localisation import COHORT, localise
+from saliency_viewer.pipeline.training.localisation import localise
 from saliency_viewer.pipeline.training.page import headline
+from saliency_viewer.pipeline.training.place import (
+    CHECKPOINT,
+    cohort_file,
+    forget_stopped,
+    is_stopped,
+    require_nothing_stopped,
+)
 from saliency_viewer.pipeline.training.report import REPORT, Made, write_report
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.devices import choose_device
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
 
 # Rough shares of the time.
 _LAID, _PREPARED, _TRAINED, _JUDGED, _LOCALISED = 0.08, 0.15, 0.93, 0.95, 0.99
-_CHECKPOINT = "checkpoint.safetensors"
 _TRAINING_CASES = "training_cases.csv"
 
 OnEpoch = Callable[[EpochFigures], None]
@@ -57,6 +63,7 @@ def run_training(
     on_epoch: OnEpoch = _ignore,
     say: Say = _ignore,
     resume: bool = False,
+    anew: bool = False,
 ) -> TrainingOutcome:
     """Train, judge, and write the package with its report.
 
@@ -67,22 +74,27 @@ def run_training(
     say:
         Hears sentences about the data and about what had to be done otherwise than asked.
     resume:
-        Go on from the checkpoint beside ``plan.out`` where there is one. Without it an older checkpoint is replaced.
+        Go on from the checkpoint beside ``plan.out`` where there is one.
+    anew:
+        Replace a checkpoint that is there.
 
     Raises
     ------
     UserError
-        For bad data, a plan that cannot be, a full disk, too little memory, or a loss that is no number.
+        For the checkpoint of a stopped training without ``resume`` or ``anew``, for bad data, a plan that cannot be, a
+        full disk, too little memory, or a loss that is no number.
     Cancelled
         When the user stopped; the checkpoint of the last whole epoch stays.
     """
     context = context or RunContext()
     started = time.perf_counter()
     with compute_threads(plan.threads):
+        if not (resume or anew):
+            require_nothing_stopped(plan)
         device = choose_device(plan.device)
         ground = lay_ground(plan, context.part(0.0, _LAID))
         if resume:
-            _require_unfinished(ground)
+            _require_unfinished(plan)
         ground, inputs = prepared(ground, context.part(_LAID, _PREPARED))
         for warning in ground.warnings:
             say(warning)
@@ -102,9 +114,9 @@ def run_training(
     return TrainingOutcome(Path(plan.out), page, judgement, tuple(state.history), (headline(made), *_notes(made)))
 
 
-def _require_unfinished(ground: Ground) -> None:
+def _require_unfinished(plan: TrainingPlan) -> None:
     """Going on from nothing would replace what an earlier training has finished."""
-    if is_package(ground.plan.out) and not (ground.work / _CHECKPOINT).exists():
+    if is_package(plan.out) and not is_stopped(plan):
         raise UserError(
             "This training is finished: its package is there, and there is nothing to go on from.",
             "Choose another folder for the package, or train anew without resuming.",
@@ -120,7 +132,9 @@ def _fitted(
     training = ground.cases("training")
     weights = class_weights(ground.data, training, settings.class_weights)
     material = Material(inputs, ground.labels, weights, training, ground.cases("validation"))
-    around = Surroundings(ground.work / _CHECKPOINT, plan_record(ground, inputs.digests), on_epoch, say, resume)
+    if not resume:
+        forget_stopped(ground.plan)
+    around = Surroundings(ground.work / CHECKPOINT, plan_record(ground, inputs.digests), on_epoch, say, resume)
     return fit(ground.module, material, settings, device, around, context)
 
 
@@ -178,4 +192,8 @@ def _notes(made: Made) -> Iterator[str]:
             f"In {hit['mean']:.0%} of {hit['cases']} held-out cases Grad-CAM's highest value lies in the "
             f"{found.finding} ({hit['chance']:.0%} by chance)."
         )
-    yield f"{REPORT}/{COHORT}, for 'batch', holds paths of your images: take it out when you pass the package on."
+    listed = cohort_file(made.ground.plan).name
+    yield (
+        f"{listed}, beside the package, lists the held-out cases for 'batch', with the paths of your images; the "
+        "package itself holds none."
+    )

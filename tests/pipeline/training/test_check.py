@@ -1,5 +1,8 @@
+import errno
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,3 +73,51 @@ def test_an_absent_gpu_is_said(pictures, plan_for, monkeypatch):
     with pytest.raises(UserError, match="no CUDA device"):
         check_training(plan)
     assert not Path(plan.out).exists()
+
+
+def test_a_place_that_cannot_be_written_is_said(pictures, plan_for, tmp_path, monkeypatch):
+    plan = plan_for(pictures(), "file/deep/package")
+    (tmp_path / "file").write_text("notes")
+    with pytest.raises(UserError, match="A file stands where the output folder should be"):
+        check_training(plan)
+
+    real = tempfile.mkdtemp
+
+    def refused(*args, dir=None, **options):
+        if dir is not None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(*args, **options)
+
+    plan = replace(plan, out=str(tmp_path / "a" / "b"))
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkdtemp", refused)
+        with pytest.raises(UserError, match="may not be written"):
+            check_training(plan)
+    assert check_training(plan)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_with_other_files_is_said(pictures, plan_for):
+    plan = plan_for(pictures())
+    Path(plan.out).mkdir()
+    (Path(plan.out) / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="holds other files"):
+        check_training(plan)
+
+
+def test_a_disk_that_is_too_small_is_said_unless_an_earlier_run_used_it(pictures, plan_for, tmp_path, monkeypatch):
+    plan = plan_for(pictures())
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**21))
+    with pytest.raises(UserError, match=r"about \d MiB on the disk of its package, where 2 MiB are free"):
+        check_training(plan)
+    (tmp_path / "package.training").mkdir()
+    (tmp_path / "package.training" / "input.npy").write_bytes(bytes(2**25))
+    assert check_training(plan)
+
+
+def test_a_stopped_training_is_mentioned(pictures, plan_for, tmp_path):
+    plan = plan_for(pictures())
+    assert not any("--anew" in one for one in check_training(plan))
+    (tmp_path / "package.training").mkdir()
+    (tmp_path / "package.training" / "checkpoint.safetensors").touch()
+    assert any("--anew" in one for one in check_training(plan))

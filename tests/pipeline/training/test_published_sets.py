@@ -32,8 +32,12 @@ class Trained:
     report: dict
 
     @property
+    def cohort_file(self) -> Path:
+        return self.package.with_name("package.cohort.csv")
+
+    @property
     def cohort(self) -> list[dict[str, str]]:
-        with (self.package / "report" / "cohort.csv").open(newline="") as stream:
+        with self.cohort_file.open(newline="") as stream:
             return list(csv.DictReader(stream))
 
 
@@ -71,7 +75,7 @@ def test_the_package_answers_as_the_report_says(trained):
 
 def test_regions_of_the_cohort_are_the_findings_and_batch_takes_it_as_it_is(trained, tmp_path):
     truth = {str(case.image): case for case in trained.truth}
-    cases = read_cohort(trained.package / "report" / "cohort.csv", lambda _: pytest.fail("a table needs no study"))
+    cases = read_cohort(trained.cohort_file, lambda _: pytest.fail("a table needs no study"))
     with_regions = [case for case in cases if case.regions]
     assert len(with_regions) == sum(truth[case.image.path].label for case in cases)
     for case in with_regions:
@@ -119,11 +123,12 @@ def test_images_of_one_patient_are_on_one_side_and_training_images_are_named_by_
         assert choose_fold(card, lists, "", (), digest).is_training_case is (path not in held)
 
 
-def test_nothing_but_the_cohort_leads_back_to_a_patient(trained):
+def test_nothing_in_the_package_leads_back_to_a_patient(trained):
     secrets = {case.patient.encode() for case in trained.truth if len(case.patient) > 5}
     secrets |= {case.image.stem.encode() for case in trained.truth} | {str(trained.package.parent).encode()}
+    assert any(secret in trained.cohort_file.read_bytes() for secret in secrets)  # they are what paths give away
     for path in trained.package.rglob("*"):
-        if path.is_file() and path.name != "cohort.csv":
+        if path.is_file():
             content = path.read_bytes()
             assert not [secret for secret in secrets if secret in content], path.name
 
@@ -137,7 +142,6 @@ def test_the_report_is_whole_and_nothing_else_stays(trained):
         "manifest.json",
         "history.csv",
         "splits.csv",
-        "cohort.csv",
         "localisation.csv",
         "regions",
         *(f"{name}.png" for name in ("roc", "calibration", "confusion", "curves")),
@@ -150,4 +154,4 @@ def test_the_report_is_whole_and_nothing_else_stays(trained):
     with (folder / "history.csv").open(newline="") as stream:
         epochs = list(csv.DictReader(stream))
     assert [int(row["epoch"]) for row in epochs] == list(range(1, len(epochs) + 1))
-    assert {path.name for path in trained.package.parent.iterdir()} == {"tree", "package"}
+    assert {path.name for path in trained.package.parent.iterdir()} == {"tree", "package", "package.cohort.csv"}

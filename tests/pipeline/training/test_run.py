@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -8,7 +9,7 @@ import pytest
 import saliency_viewer as sv
 from saliency_viewer.domain import EpochFigures
 from saliency_viewer.errors import Cancelled, UserError
-from saliency_viewer.pipeline import run_training
+from saliency_viewer.pipeline import read_cohort, run_training
 from saliency_viewer.runtime.context import RunContext
 
 
@@ -54,6 +55,56 @@ def test_resuming_with_other_settings_is_refused(pictures, plan_for):
 
 def test_resuming_what_never_began_begins(pictures, plan_for):
     assert len(run_training(plan_for(pictures(), epochs=1), resume=True).history) == 1
+
+
+def stopped(plan):
+    """A training that somebody stopped after its first epoch; its checkpoint."""
+    heard = []
+    with pytest.raises(Cancelled):
+        run_training(plan, RunContext(cancel=lambda: bool(heard)), heard.append)
+    return Path(plan.out).with_name(f"{Path(plan.out).name}.training") / "checkpoint.safetensors"
+
+
+def test_a_stopped_training_is_not_replaced_without_being_asked(pictures, plan_for):
+    plan = plan_for(pictures(), epochs=2)
+    checkpoint = stopped(plan)
+    before = checkpoint.read_bytes()
+    with pytest.raises(UserError, match="was stopped") as caught:
+        run_training(plan)
+    assert all(way in caught.value.hint for way in ("--resume", "--anew", "another folder"))
+    assert checkpoint.read_bytes() == before
+    said = []
+    context = RunContext(lambda _, text: said.append(text), lambda: any("Epoch 1" in text for text in said))
+    with pytest.raises(Cancelled):  # before its first epoch is over
+        run_training(plan, context, anew=True)
+    assert not checkpoint.exists()
+    stopped(plan)
+    assert len(run_training(plan, anew=True).history) == 2
+
+
+def test_what_stands_in_the_place_of_the_cohort_is_not_replaced(pictures, plan_for):
+    plan = plan_for(pictures(), epochs=1)
+    place = Path(plan.out).with_name("package.cohort.csv")
+    place.write_text("name,age\n")
+    with pytest.raises(UserError, match="no training wrote"):
+        run_training(plan)
+    assert place.read_text() == "name,age\n"
+    place.unlink()
+    said = run_training(plan).sentences
+    assert any("package.cohort.csv, beside the package," in one for one in said)
+    run_training(plan)  # its own may be replaced
+
+
+def test_regions_of_the_cohort_are_found_from_where_it_stands(pictures, plan_for, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    plan = plan_for(pictures(masks=True), epochs=1)
+    with pytest.raises(UserError, match="the very folder that the program was started in"):
+        run_training(replace(plan, out="."))
+    run_training(replace(plan, out="../here/there"))
+    cases = read_cohort(tmp_path / "here" / "there.cohort.csv", lambda _: pytest.fail("a table needs no study"))
+    assert all(path.is_file() for case in cases for path in case.regions)
+    assert any(case.regions for case in cases)
 
 
 def test_progress_never_goes_back_and_ends_at_one(pictures, plan_for):
