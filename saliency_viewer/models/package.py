@@ -17,7 +17,7 @@ from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.ensemble import Ensemble, chosen_folds
 from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files
-from saliency_viewer.models.forward import make_ready
+from saliency_viewer.models.forward import make_ready, network_shape
 from saliency_viewer.models.logits import give_logits
 from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
@@ -87,7 +87,7 @@ def _member(
     content = files.read(fold.weights)
     digest = hashlib.sha256(content)
     compare_sums(files, fold.weights, digest.hexdigest())
-    network = _network(card, files, content, trust_code)
+    network = _network(card, fold.weights, files, content, trust_code)
     give_logits(network, card.output)
     del content  # weights can be large
     code = own_code(card.architecture, files)
@@ -96,10 +96,11 @@ def _member(
     return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name, doubts)
 
 
-def _network(card: ModelCard, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
+def _network(card: ModelCard, weights: str, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
     """The network with its weights: a program out of ``content``, else built and filled from it."""
     if architecture_of(card.architecture)[0].program:
-        return build_network(card.architecture, card.arguments, files, (), trust_code, content)
+        shape = network_shape(card.input)
+        return build_network(card.architecture, card.arguments, files, (), trust_code, content, weights, shape)
     state = read_state(content)
     network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
     load_state(network, state)

@@ -1,0 +1,63 @@
+"""Names of layers from an ONNX file: exporters leave the modules around every node in its name or its metadata."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from typing import Any
+
+from saliency_viewer.models.programs.steps import Scope
+
+_LONGEST = 4000  # characters of metadata that are looked at
+
+
+class Names:
+    """Gives every node the modules that it stands in."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+
+    def scopes(self, node: Any) -> tuple[Scope, ...]:
+        """The modules, the outermost first. A node that says nothing is a module of its own."""
+        metadata = {entry.key: entry.value for entry in getattr(node, "metadata_props", ())}
+        paths = _listed(metadata.get("pkg.torch.onnx.name_scopes", ""))
+        if len(paths) > 1:
+            kinds = _listed(metadata.get("pkg.torch.onnx.class_hierarchy", ""))
+            return _relative(paths[:-1], kinds[: len(paths) - 1])
+        parts = [part for part in node.name.split("/") if part]
+        if len(parts) > 1:
+            return _relative(list(itertools.accumulate(parts[:-1], _below)), [])
+        if node.name.startswith("/"):
+            return ()
+        return (Scope(parts[0] if parts else f"{node.op_type}_{next(self._count)}"),)
+
+
+def _below(around: str, part: str) -> str:
+    """The path of a module; members of a sequence repeat its name: ``layer1`` and ``layer1.0``."""
+    sequence, _, member = part.rpartition(".")
+    inside = sequence and (around == sequence or around.endswith(f".{sequence}"))
+    return f"{around}.{member if inside else part}"
+
+
+def _relative(paths: list[str], kinds: list[str]) -> tuple[Scope, ...]:
+    found: list[Scope] = []
+    around = ""
+    for position, path in enumerate(paths):
+        if not path or path == around:
+            continue
+        below = path.removeprefix(f"{around}.") if around else path
+        kind = kinds[position].rpartition(".")[2] if len(kinds) == len(paths) else ""
+        found.append(Scope(below, kind, path))
+        around = path
+    return tuple(found)
+
+
+def _listed(text: str) -> list[str]:
+    """A list of words written as in Python; empty for anything else."""
+    if not text or len(text) > _LONGEST:
+        return []
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return []
+    return [str(word) for word in found] if isinstance(found, (list, tuple)) else []
