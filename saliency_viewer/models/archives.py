@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.memory import require_memory
@@ -19,8 +21,8 @@ def member_bytes(archive: zipfile.ZipFile, name: str) -> bytes:
         return archive.read(member)
     except KeyError:
         raise UserError(f"The archive has no file '{name.rpartition('/')[2]}'.", "Copy or download it again.") from None
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-        # RuntimeError: encrypted; NotImplementedError: an unusual compression
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, ValueError) as error:
+        # RuntimeError: encrypted, or an unusual compression
         raise UserError(
             f"The file '{name.rpartition('/')[2]}' in the archive cannot be read.",
             "Copy it again; zip it without a password.",

@@ -13,8 +13,10 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.steps import OnDevice, Program, Scope, Step, Value, Weight, leaves, mapped
 from saliency_viewer.runtime.memory import require_memory
 
-MISTAKES = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError)
+# What torch and arithmetic raise for numbers that do not go together.
+MISTAKES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 _LARGEST_NUMBER = 8  # bytes
+_SMALL = 2**26  # bytes
 Operand = Value | Tensor | None  # what an operator is given: computed from the image, a constant, or left out
 
 
@@ -56,7 +58,11 @@ class Recorder:
         if not any(isinstance(leaf, Value) for leaf in leaves((args, kwargs))):
             return self._computed(function, args, kwargs)
         given, named = mapped((args, kwargs), lambda leaf: self._meta(leaf))
-        result = self._new(function(*given, **named))
+        example = function(*given, **named)
+        for leaf in leaves(example):
+            if isinstance(leaf, Tensor):
+                self.room(leaf.shape)
+        result = self._new(example)
         stored, named = mapped((args, kwargs), lambda leaf: self._stored(leaf))
         self._steps.append(Step(function, stored, named, self.scopes, result))
         return result
@@ -79,8 +85,14 @@ class Recorder:
         return self.named(tensor, f"{around}.{name}" if around else name, statistic)
 
     def named(self, tensor: Tensor, name: str, statistic: bool = False) -> Tensor:
-        """A constant under its full name; the first one that it gets stays."""
-        if id(tensor) not in self._named:
+        """A constant under its full name; the first one that it gets stays.
+
+        Exporters store equal tensors once: one that is both a statistic and trained becomes two.
+        """
+        known = self._named.get(id(tensor))
+        if known is not None and (known in self._statistics) != statistic:
+            tensor, known = tensor.clone(), None
+        if known is None:
             while name in self._weights:
                 name += "_"
             self._named[id(tensor)] = name
@@ -90,8 +102,10 @@ class Recorder:
         return tensor
 
     def room(self, shape: Sequence[int]) -> None:
-        """Raise :class:`UserError` when a constant of that shape is more than memory holds."""
-        require_memory(_LARGEST_NUMBER * math.prod(shape), "A constant of the network")
+        """Raise :class:`UserError` when a tensor of that shape is more than memory holds."""
+        needed = _LARGEST_NUMBER * math.prod(shape)
+        if needed > _SMALL:  # asking the system for every one takes longer than the operators
+            require_memory(needed, "A step of the network")
 
     def _computed(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         try:
@@ -119,7 +133,8 @@ class Recorder:
     def _stored(self, leaf: Any) -> Any:
         if not isinstance(leaf, Tensor):
             return leaf
-        self.weight(leaf, "constant")
+        if id(leaf) not in self._named:
+            self.weight(leaf, "constant")
         return Weight(self._named[id(leaf)])
 
 

@@ -9,6 +9,7 @@ from saliency_viewer.models.programs.faults import damaged
 from saliency_viewer.models.programs.onnx_reading.file import OnnxFile, Read
 from saliency_viewer.models.programs.onnx_reading.operators import HANDLERS
 from saliency_viewer.models.programs.onnx_reading.reader import Reader, input_of
+from saliency_viewer.models.programs.recorder import MISTAKES
 from saliency_viewer.models.programs.steps import Program
 
 
@@ -36,7 +37,7 @@ def read_onnx(content: bytes, name: str, read: Read, wanted: tuple[int, ...]) ->
     shape = _shape(declared, wanted)
     try:
         return Reader(file, shape, HANDLERS).program(input_name), shape
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except MISTAKES as error:
         raise damaged("an ONNX network", error) from error
 
 

@@ -45,7 +45,7 @@ def _plain(function: Callable[..., Any]) -> Handler:
     return lambda reader, node: reader.emit(function, node[0])
 
 
-def _identity(reader: Reader, node: Node) -> Any:
+def _identity(_reader: Reader, node: Node) -> Any:
     return node[0]
 
 
@@ -75,8 +75,8 @@ def _gelu(reader: Reader, node: Node) -> Any:
 
 def _prelu(reader: Reader, node: Node) -> Any:
     slope = node.constant(1)
-    channels = reader.shape(node[0])[1]
-    if slope.numel() not in (1, channels) or (slope.numel() > 1 and max(slope.shape[1:], default=1) > 1):
+    lined_up = (1,) * (len(reader.shape(node[0])) - slope.ndim) + tuple(slope.shape)
+    if slope.numel() > 1 and slope.numel() != lined_up[1]:
         raise NotImplementedError("PRelu with slopes that differ over space")
     weight = reader.weight(slope.reshape(-1), "weight")
     return reader.emit(functional.prelu, node[0], weight)
@@ -94,6 +94,8 @@ def _clip(reader: Reader, node: Node) -> Any:
     """A rectifier, a rectifier up to six, or a clip between other limits."""
     low = _limit(node, 1, "min", -math.inf)
     high = _limit(node, 2, "max", math.inf)
+    if (low, high) == (-math.inf, math.inf):
+        return node[0]
     if (low, high) == (0.0, math.inf):
         return reader.emit(functional.relu, node[0])
     if low > -math.inf and high < math.inf and reader.example(node[0]).is_floating_point():

@@ -15,6 +15,7 @@ from saliency_viewer.models.programs.recorder import Operand
 
 _CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
+_TINY = torch.finfo(torch.float32).tiny  # zero vectors stay zero
 
 
 def _named(reader: Reader, node: Node, position: int, name: str, statistic: bool = False) -> Operand:
@@ -65,7 +66,7 @@ def _gemm(reader: Reader, node: Node) -> Any:
     matrix = matrix if alpha == 1.0 else reader.emit(torch.mul, matrix, alpha)
     bias = bias if bias is None or beta == 1.0 else reader.emit(torch.mul, bias, beta)
     width = reader.shape(matrix)[0]
-    if isinstance(bias, Tensor) and bias.numel() in (1, width) and bias.shape[-1:] in ((), (1,), (width,)):
+    if isinstance(bias, Tensor) and (bias.numel() == 1 or bias.numel() == width == bias.shape[-1]):
         bias = bias.reshape(-1).expand(width).contiguous()
         return _linear(reader, given, matrix, bias)
     product = _linear(reader, given, matrix, None)
@@ -111,10 +112,10 @@ def _instance_norm(reader: Reader, node: Node) -> Any:
 def _layer_norm(reader: Reader, node: Node) -> Any:
     shape = reader.shape(node[0])
     axis = node.get("axis", -1) % len(shape)
-    trained = [_named(reader, node, k, name) for k, name in ((1, "weight"), (2, "bias"))]
     normalised = list(shape[axis:])
     trained = [
-        one.reshape(normalised) if isinstance(one, Tensor) and list(one.shape) != normalised else one for one in trained
+        reader.weight(one.expand(normalised).contiguous(), name) if isinstance(one, Tensor) else one
+        for one, name in ((node[1], "weight"), (node[2], "bias"))
     ]
     return reader.emit(functional.layer_norm, node[0], normalised, *trained, node.get("epsilon", 1e-5))
 
@@ -139,15 +140,19 @@ def _rms_norm(reader: Reader, node: Node) -> Any:
 
 
 def _local_response_norm(reader: Reader, node: Node) -> Any:
+    if node.get("size") % 2 == 0:
+        raise NotImplementedError(
+            "local response normalisation over an even number of channels, which torch centres otherwise"
+        )
     settings = (node.get("size"), node.get("alpha", 1e-4), node.get("beta", 0.75), node.get("bias", 1.0))
     return reader.emit(functional.local_response_norm, node[0], *settings)
 
 
 def _lp_norm(reader: Reader, node: Node) -> Any:
-    return reader.emit(functional.normalize, node[0], float(node.get("p", 2)), node.get("axis", -1), 0.0)
+    return reader.emit(functional.normalize, node[0], float(node.get("p", 2)), node.get("axis", -1), _TINY)
 
 
-def _dropout(reader: Reader, node: Node) -> Any:
+def _dropout(_reader: Reader, node: Node) -> Any:
     """Nothing, unless the file was exported in training mode."""
     if isinstance(node[2], Tensor) and bool(node[2].any()):
         raise UserError(
@@ -157,7 +162,7 @@ def _dropout(reader: Reader, node: Node) -> Any:
     return node[0]
 
 
-def _random(reader: Reader, node: Node) -> Any:
+def _random(_reader: Reader, node: Node) -> Any:
     raise UserError(
         f"The ONNX network draws random numbers ('{node.op}'), so that it gives another answer each time.",
         "Export it again after network.eval().",

@@ -24,7 +24,7 @@ def _size(reader: Reader, node: Node) -> Any:
     return torch.tensor(math.prod(reader.shape(node[0])))
 
 
-def _constant(reader: Reader, node: Node) -> Any:
+def _constant(_reader: Reader, node: Node) -> Any:
     for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
         found = node.get(name)
         if found is not None:
@@ -54,7 +54,8 @@ def _reshape(reader: Reader, node: Node) -> Any:
 
 def _flatten(reader: Reader, node: Node) -> Any:
     shape = reader.shape(node[0])
-    axis = node.get("axis", 1) % (len(shape) + 1)
+    axis = node.get("axis", 1)
+    axis = axis + len(shape) if axis < 0 else axis
     if axis == 1:
         return reader.emit(torch.flatten, node[0], 1)
     return reader.emit(torch.reshape, node[0], [math.prod(shape[:axis]), math.prod(shape[axis:])])
@@ -101,7 +102,9 @@ def _slice(reader: Reader, node: Node) -> Any:
     steps = node.numbers(4) or [1] * len(starts)
     taken, flipped = [slice(None)] * len(shape), []
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        places = range(shape[axis])[slice(start, end if end > -(2**31) else None, step)]
+        places = range(shape[axis])[slice(start, end, step)]
+        if places == range(shape[axis]):
+            continue  # written out it would be a size, and the batch's is to stay open
         if step > 0:
             taken[axis] = slice(places.start, places.stop, step)
         else:
@@ -184,7 +187,7 @@ def _pad(reader: Reader, node: Node) -> Any:
     mode = _PADDING[node.get("mode", "constant")]
     pairs = [number for pair in zip(reversed(begin), reversed(end), strict=True) for number in pair]
     if mode != "constant":
-        while not any(pairs[-2:]):
+        while len(pairs) > 2 * (rank - 2) and not any(pairs[-2:]):
             pairs = pairs[:-2]
         return reader.emit(functional.pad, node[0], pairs, mode)
     value = node.get("value", 0.0) if node[2] is None else float(node.constant(2))
