@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import posixpath
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,16 +10,15 @@ from torch import Tensor
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.faults import damaged
+from saliency_viewer.models.programs.onnx_reading.external import EXTERNAL, ExternalData, Read
+from saliency_viewer.models.programs.onnx_reading.functions import inlined
 from saliency_viewer.runtime.memory import require_memory
-
-Read = Callable[[str], bytes]
 
 # Numbers of onnx.TensorProto.DataType. Networks compute in float32 here, and count in int64.
 FLOATING = frozenset({1, 10, 11, 16})
 WHOLE = frozenset({2, 3, 4, 5, 6, 7, 12, 13})
 BOOLEAN = 9
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16}
-_EXTERNAL = 1
 _OLDEST, _NEWEST = 7, 25
 _PLAIN = ("", "ai.onnx")
 
@@ -52,17 +49,19 @@ class OnnxFile:
     """
 
     def __init__(self, content: bytes, folder: str, read: Read) -> None:
-        model = _parsed(content)
+        model = parsed(content)
         self.opset = max([entry.version for entry in model.opset_import if entry.domain in _PLAIN], default=0)
         if not _OLDEST <= self.opset <= _NEWEST:
             raise UserError(
                 f"The ONNX file uses version {self.opset} of the operators; versions {_OLDEST} to {_NEWEST} are read.",
                 "Export it again, for instance with opset_version=18.",
             )
+        if model.graph.sparse_initializer:
+            raise UserError(
+                "The ONNX file holds sparse weights, which are not supported.", "Export it with dense weights."
+            )
         self.graph = model.graph
-        self._folder = folder
-        self._read = read
-        self._external: dict[str, bytes] = {}
+        self._external = ExternalData(folder, read)
 
     def tensor(self, proto: Any) -> Tensor:
         """One tensor: float32, int64 or bool. Raises :class:`UserError` when its data is not what it says."""
@@ -77,49 +76,15 @@ class OnnxFile:
             raise damaged("an ONNX network", ValueError(f"a negative size of {name}"))
         count = math.prod(shape)
         require_memory(8 * count if kind in WHOLE else 4 * count, f"The tensor '{name}' of the ONNX file")
-        if proto.data_location == _EXTERNAL:
-            proto = self._with_external_data(proto, name, count * _BITS[kind] // 8)
+        if proto.data_location == EXTERNAL:
+            proto = with_data(proto, self._external.of(proto, bytes_of(proto)))
         return _numbers(proto, name, count).reshape(shape)
 
-    def _with_external_data(self, proto: Any, name: str, size: int) -> Any:
-        entries = {entry.key: entry.value for entry in proto.external_data}
-        location = entries.get("location", "")
-        try:
-            offset = int(entries.get("offset") or 0)
-            length = int(entries.get("length") or size)
-        except ValueError as error:
-            raise damaged("an ONNX network", error) from error
-        content = self._beside(location)
-        if offset < 0 or length != size or offset + length > len(content):
-            raise UserError(
-                f"The tensor '{name}' of the ONNX file lies outside of the data file '{posixpath.basename(location)}', "
-                "or has another length there.",
-                "Copy both files again; they must come from the same export.",
-            )
-        whole = type(proto)()
-        whole.CopyFrom(proto)
-        whole.data_location = 0
-        del whole.external_data[:]
-        whole.raw_data = content[offset : offset + length]
-        return whole
 
-    def _beside(self, location: str) -> bytes:
-        """A file of the package, named from the folder of the ONNX file."""
-        place = posixpath.normpath(posixpath.join(self._folder, location.replace("\\", "/")))
-        if not location or posixpath.isabs(place) or place.startswith("..") or ":" in place.split("/")[0]:
-            raise UserError(
-                "The ONNX file looks for data outside of the model package, which is not read.",
-                "Put the data file beside the ONNX file and export with a relative location.",
-            )
-        if place not in self._external:
-            self._external[place] = self._read(place)
-        return self._external[place]
-
-
-def _parsed(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
+    """The ``ModelProto`` of a file, without functions of its own. Raises :class:`UserError`."""
     try:
         import onnx
-        import onnx.inliner
     except ImportError as error:
         raise UserError(
             "ONNX networks need the library onnx.", 'Install it: pip install "saliency-viewer[onnx]"', str(error)
@@ -129,9 +94,26 @@ def _parsed(content: bytes) -> Any:
         model.ParseFromString(content)
         if not model.graph.node or not model.graph.output:
             raise ValueError("no graph")
-        return onnx.inliner.inline_local_functions(model) if model.functions else model
+        return inlined(model)
+    except UserError:
+        raise
     except Exception as error:  # protobuf's and the inliner's own errors share no base
         raise damaged("an ONNX network", error) from error
+
+
+def bytes_of(proto: Any) -> int:
+    """How many bytes the numbers of a ``TensorProto`` take, by its shape and type."""
+    return int(math.prod(proto.dims)) * _BITS.get(proto.data_type, 0) // 8
+
+
+def with_data(proto: Any, content: bytes) -> Any:
+    """A copy of a ``TensorProto`` that holds its data itself."""
+    whole = type(proto)()
+    whole.CopyFrom(proto)
+    whole.data_location = 0
+    del whole.external_data[:]
+    whole.raw_data = content
+    return whole
 
 
 def _numbers(proto: Any, name: str, count: int) -> Tensor:

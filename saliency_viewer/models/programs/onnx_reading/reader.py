@@ -15,7 +15,7 @@ from saliency_viewer.models.programs.recorder import MISTAKES, Operand, Recorder
 from saliency_viewer.models.programs.steps import Program
 
 _PLAIN = ("", "ai.onnx")
-_QUANTISED = ("Quantize", "QLinear", "Integer")
+_QUANTISED = ("Quantize", "Dequantize", "QLinear", "Integer")
 
 
 @dataclass(frozen=True)
