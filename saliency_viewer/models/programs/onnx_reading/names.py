@@ -22,13 +22,13 @@ class Names:
         metadata = {entry.key: entry.value for entry in getattr(node, "metadata_props", ())}
         paths = _listed(metadata.get("pkg.torch.onnx.name_scopes", ""))
         if len(paths) > 1:
-            kinds = _listed(metadata.get("pkg.torch.onnx.class_hierarchy", ""))
-            return _relative(paths[:-1], kinds[: len(paths) - 1])
+            kinds = _listed(metadata.get("pkg.torch.onnx.class_hierarchy", ""))[: len(paths) - 1]
+            return _relative(_unfolded(paths[:-1], kinds, node), kinds)
         parts = [part for part in node.name.split("/") if part]
-        if len(parts) > 1:
+        if node.name.startswith("/"):  # as torch's older exporter writes the modules around a node
             return _relative(list(itertools.accumulate(parts[:-1], _below)), [])
-        if node.name.startswith("/"):
-            return ()
+        if len(parts) > 1:  # names of layers, as converters from TensorFlow write them: no calls of modules
+            return (Scope(".".join(parts[:-1])),)
         return (Scope(parts[0] if parts else f"{node.op_type}_{next(self._count)}"),)
 
 
@@ -37,6 +37,15 @@ def _below(around: str, part: str) -> str:
     sequence, _, member = part.rpartition(".")
     inside = sequence and (around == sequence or around.endswith(f".{sequence}"))
     return f"{around}.{member if inside else part}"
+
+
+def _unfolded(paths: list[str], kinds: list[str], node: Any) -> list[str]:
+    """The paths with the convolution in the place of the normalisation that the exporter folded into it."""
+    weight = node.input[1] if len(node.input) > 1 else ""
+    layer = weight.removesuffix(".weight")
+    folded = layer != weight and len(kinds) == len(paths) and "Norm" in kinds[-1] and "Norm" not in node.op_type
+    beside = layer.rpartition(".")[0] == paths[-1].rpartition(".")[0]
+    return [*paths[:-1], layer] if folded and beside else paths
 
 
 def _relative(paths: list[str], kinds: list[str]) -> tuple[Scope, ...]:

@@ -29,7 +29,8 @@ _MANY: dict[str, Callable[..., Any]] = {"Max": torch.maximum, "Min": torch.minim
 
 def _number(operand: Any) -> Any:
     """A constant of one element as a plain number, which operators take without an axis of its own."""
-    return operand.item() if isinstance(operand, Tensor) and operand.ndim == 0 else operand
+    plain = isinstance(operand, Tensor) and operand.ndim == 0 and operand.dtype != torch.bool
+    return operand.item() if plain else operand
 
 
 def _pair(function: Callable[..., Any]) -> Handler:

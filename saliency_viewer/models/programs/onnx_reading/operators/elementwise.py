@@ -98,6 +98,8 @@ def _clip(reader: Reader, node: Node) -> Any:
         return node[0]
     if (low, high) == (0.0, math.inf):
         return reader.emit(functional.relu, node[0])
+    if (low, high) == (0.0, 6.0):
+        return reader.emit(functional.relu6, node[0])
     if low > -math.inf and high < math.inf and reader.example(node[0]).is_floating_point():
         return reader.emit(functional.hardtanh, node[0], low, high)
     return reader.emit(torch.clamp, node[0], *(None if abs(end) == math.inf else end for end in (low, high)))
