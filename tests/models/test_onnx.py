@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
@@ -13,7 +15,11 @@ from torch import nn
 
 from saliency_viewer.attribution import explain
 from saliency_viewer.models import load_package
+from saliency_viewer.models.checking import check_files
+from saliency_viewer.models.files import MemoryFiles
+from saliency_viewer.models.making import draft_card, package_of, write_new
 from saliency_viewer.models.programs.block import FixedBatch
+from saliency_viewer.models.recognition.inspection import inspect_checkpoint, read_checkpoint
 
 _SPEC = importlib.util.spec_from_file_location("onnx_files", Path(__file__).with_name("onnx_files.py"))
 files = importlib.util.module_from_spec(_SPEC)
@@ -348,3 +354,67 @@ def test_of_several_answers_the_first_counts():
     first, second = files.read(content, (1, 3, 4, 4))(images(2, 3, 4, 4))
     agree(first, images(2, 3, 4, 4).mean((2, 3)))
     agree(second, first.softmax(1))
+
+
+class Probabilities(nn.Module):
+    """Ends in what turns logits into probabilities, inside a module."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3), end)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+@pytest.mark.parametrize(
+    ("name", "end"), [("softmax", nn.Softmax(1)), ("softmax", nn.Softmax(-1)), ("sigmoid", nn.Sigmoid())]
+)
+def test_the_last_activation_is_known_and_taken_off(name, end, opset):
+    network = made(lambda: Probabilities(end))
+    found = files.read(files.exported(network, images(1), opset), (1, *SIZE))
+    assert found.ending == name
+    agree(found(images(2)), network(images(2)))
+    found.end_in_logits()
+    assert found.ending == ""
+    agree(found(images(2)), network.head[:-1](images(2)))
+
+
+def test_an_activation_over_the_images_is_no_last_activation():
+    network = made(lambda: Probabilities(nn.Softmax(0)))
+    content = files.exported(network, images(2), 17)
+    assert files.read(content, (1, *SIZE)).ending == ""
+    assert files.read(files.exported(made(Convolutional), images(1), 17), (1, *SIZE)).ending == ""
+
+
+def test_a_card_for_a_new_package_says_what_the_file_shows():
+    last = draft(channels_last())
+    assert (last.input.order, last.input.size, last.input.channels) == ("channels_last", (16, 12), 3)
+    assert len(last.output.classes) == 2
+    first = draft(files.exported(made(lambda: Probabilities(nn.Sigmoid())), images(1), 17))
+    assert (first.input.order, first.input.size, first.output.activation) == ("channels_first", (32, 32), "sigmoid")
+    assert len(first.output.classes) == 3
+
+
+def draft(content: bytes):
+    inspection = inspect_checkpoint(content)
+    return draft_card(inspection, inspection.best)
+
+
+def test_a_package_made_of_a_file_with_data_beside_it_is_checked_and_explained(tmp_path):
+    """As a user does it: export, make a package, load it, explain; the probability is that of the torch network."""
+    network = made(lambda: Probabilities(nn.Softmax(1)))
+    exported = onnx.load_model_from_string(files.exported(network, images(1), 18))
+    onnx.save(exported, tmp_path / "net.onnx", save_as_external_data=True, location="net.onnx.data", size_threshold=0)
+    assert (tmp_path / "net.onnx.data").stat().st_size > 400
+    content = read_checkpoint(tmp_path / "net.onnx")
+    package = package_of(content, replace(draft(content), name="n"))
+    report = check_files(MemoryFiles(package))
+    assert report.good, report.findings
+    write_new(tmp_path / "package", package)
+    classifier = load_package(tmp_path / "package")
+    agree(classifier.network(images(2)), network.head[:-1](images(2)))
+    result = explain(classifier.network, images(2), "layer-grad-cam", 1, layer="head.0")["layer-grad-cam"]
+    expected = explain(network.head[:-1], images(2), "layer-grad-cam", 1, layer="0")["layer-grad-cam"]
+    agree(result.signed, expected.signed, 1e-4)

@@ -68,6 +68,28 @@ class Block(nn.Module):
         uses = [[value.key for value in step.values()] for step in self._steps]
         self._ends = last_uses(uses, keys_in(output))
 
+    @property
+    def ending(self) -> str:
+        """``softmax`` or ``sigmoid`` where that is the last step, over the classes; else empty."""
+        _, last = self._last()
+        if last is None or last.name not in ("softmax", "sigmoid"):
+            return ""
+        axis = last.args[1] if len(last.args) > 1 else last.kwargs.get("dim")
+        return last.name if last.name == "sigmoid" or axis in (1, -1) else ""
+
+    def end_in_logits(self) -> None:
+        """Take the :attr:`ending` off."""
+        owner, last = self._last()
+        if self.ending and last is not None:
+            owner._steps.remove(last)
+            owner._finish(last.args[0])
+
+    def _last(self) -> tuple[Block, Step | None]:
+        """The step that gives the answer, and the block in which it stands."""
+        made = (step for step in self._steps if isinstance(self._output, Value) and step.result == self._output)
+        last = next(made, None)
+        return last.function._last() if last is not None and isinstance(last.function, Block) else (self, last)
+
     def extra_repr(self) -> str:
         """The class it stands for."""
         return self.kind
