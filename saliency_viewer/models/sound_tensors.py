@@ -46,8 +46,10 @@ def _refuse_unusual(name: str, tensor: Tensor) -> None:
 
 
 def _copied_bytes(tensor: Tensor) -> int:
-    """What float32 takes beyond the file's own bytes."""
-    return tensor.numel() * _SINGLE if tensor.is_floating_point() and tensor.element_size() != _SINGLE else 0
+    """What float32 takes beyond the file's own bytes, and numbers that the file holds once and repeats."""
+    repeated = tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+    converted = tensor.is_floating_point() and tensor.element_size() != _SINGLE
+    return tensor.numel() * max(_SINGLE, tensor.element_size()) if repeated or converted else 0
 
 
 def refuse_no_numbers(tensors: Mapping[str, Tensor]) -> None:

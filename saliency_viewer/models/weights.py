@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.sound_tensors import in_float32, refuse_no_numbers
+from saliency_viewer.models.twins import refuse_twin_prefixes, refuse_twins, several
 from saliency_viewer.runtime.memory import require_memory
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "network_weights", "weights")
 _PREFIXES = ("module.", "model.", "net.", "network.", "_orig_mod.", "backbone.", "ema_model.")
 _NO_WEIGHTS = ("optimizer", "optimizer_state", "optimizer_state_dict", "optimizer_states", "lr_schedulers", "callbacks")
-_SHOWN = 3
 _DEEPEST = 6  # prefixes before each other
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)(?=\.)")
 Item = TypeVar("Item")
@@ -79,7 +80,8 @@ def _torch_file(content: bytes) -> Any:
         raise _damaged(ValueError("neither a zip archive nor a pickle"))
     _refuse_larger_than_memory(content)
     try:
-        with torch.serialization.safe_globals(_harmless()):
+        with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about how old the file is, which its user cannot change
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported" not in str(error) and "Weights only" not in str(error):
@@ -105,7 +107,7 @@ def _refuse_larger_than_memory(content: bytes) -> None:
         return
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist() if member.compress_type)
+            unpacked = sum(member.file_size for member in archive.infolist())  # members may overlap
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise _damaged(error) from error
     require_memory(unpacked, "This weights file")
@@ -133,32 +135,45 @@ def _damaged(error: Exception) -> UserError:
 
 def unwrapped(raw: Any) -> dict[str, Tensor]:
     """The first mapping, from outside in, that holds tensors itself; usual wrappers go before others."""
-    found = _tensors_in(raw)
+    found = _tensors_in(raw, set())
     if found:
         return found
     raise UserError("The weights file holds no weights by name.", _CONVERT, f"found {type(raw).__name__}")
 
 
-def _tensors_in(raw: Any, depth: int = 0) -> dict[str, Tensor]:
+def _tensors_in(raw: Any, seen: set[int], depth: int = 0) -> dict[str, Tensor]:
+    """``seen``: mappings that were looked at, since a file can hold one mapping in a million places."""
     import torch
 
-    if not isinstance(raw, Mapping) or depth > _DEEPEST:
+    if not isinstance(raw, Mapping) or depth > _DEEPEST or id(raw) in seen:
         return {}
+    seen.add(id(raw))
     for name in _WRAPPERS:
-        found = _tensors_in(raw.get(name), depth + 1)
+        found = _tensors_in(raw.get(name), seen, depth + 1)
         if found:
+            refuse_twins({name: found, **_beside(raw, name, seen, depth)})
             return found
     tensors = {str(key): value for key, value in raw.items() if isinstance(value, torch.Tensor)}
     if tensors:
         return tensors
-    inner = {str(key): _tensors_in(value, depth + 1) for key, value in raw.items() if key not in _NO_WEIGHTS}
+    inner = {str(key): _tensors_in(value, seen, depth + 1) for key, value in raw.items() if key not in _NO_WEIGHTS}
     holding = {key: found for key, found in inner.items() if found}
     if len(holding) > 1:
-        raise UserError(
-            f"The weights file holds several sets of weights: {', '.join(sorted(holding)[:_SHOWN])}.",
-            "Save the one that the network has: torch.save(checkpoint['name'], 'weights.pt').",
-        )
+        raise several(list(holding), f"torch.save(checkpoint['{next(iter(holding))}'], 'weights.pt')")
     return next(iter(holding.values()), {})
+
+
+def _beside(raw: Mapping[Any, Any], name: str, seen: set[int], depth: int) -> dict[str, dict[str, Tensor]]:
+    """Other sets of weights that stand next to the one called ``name``."""
+    others: dict[str, dict[str, Tensor]] = {}
+    for key, value in raw.items():
+        if key == name or key in _NO_WEIGHTS:
+            continue
+        try:
+            others[str(key)] = _tensors_in(value, seen, depth + 1)
+        except UserError:  # several of their own, as optimisers have: no network like this one
+            continue
+    return {key: tensors for key, tensors in others.items() if tensors}
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -170,6 +185,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     from saliency_viewer.models.misfit import misfit
 
     own = network.state_dict()
+    refuse_twin_prefixes(state, own)
     fitting = without_prefixes(state, own.keys())
     wrong = [key for key in own if key in fitting and fitting[key].shape != own[key].shape]
     if wrong:
