@@ -36,7 +36,8 @@ def refuse_twin_prefixes(state: Mapping[str, Tensor], own: Mapping[str, Tensor])
     if twins:
         one = max(first, *twins, key=len)
         taken = f"{{k.removeprefix('{one}'): v for k, v in state.items() if k.startswith('{one}')}}"
-        raise several([prefix.rstrip(".") or "no prefix" for prefix in (first, *twins)], f"torch.save({taken}, 'weights.pt')")
+        names = [prefix.rstrip(".") or "no prefix" for prefix in (first, *twins)]
+        raise several(names, f"torch.save({taken}, 'weights.pt')")
 
 
 def several(names: list[str], example: str) -> UserError:
