@@ -146,6 +146,8 @@ PLAIN = [
     Case("Selu", attributes={"alpha": 1.5, "gamma": 2.0}),
     Case("Gelu", opset=20),
     Case("Gelu", attributes={"approximate": "tanh"}, opset=20),
+    Case("Swish", opset=24),
+    Case("Swish", attributes={"alpha": 0.7}, opset=24),
     Case("PRelu", operands=(floats(4, 1, 1),)),
     Case("PRelu", operands=(floats(1),)),
     Case("PRelu", ROWS, (floats(8),)),

@@ -74,6 +74,7 @@ def test_the_network_of_these_tests_is_sound():
         ([helper.make_node("RandomNormalLike", ["x"], ["y"])], "random numbers.*RandomNormalLike"),
         ([helper.make_node("NonMaxSuppression", ["x", "x"], ["y"], name="n1")], r"NonMaxSuppression' \(node 'n1'\)"),
         ([helper.make_node("FusedConv", ["x", "w"], ["y"], domain="com.microsoft")], "com.microsoft.FusedConv"),
+        ([helper.make_node("Normalizer", ["x"], ["y"], domain="ai.onnx.ml")], "ai.onnx.ml.Normalizer"),
         ([helper.make_node("GRU", ["x", "w", "w"], ["y"])], "'GRU' is not supported"),
         ([helper.make_node("Conv", ["x", "nowhere"], ["y"])], "damaged"),
         ([helper.make_node("Relu", ["u"], ["y"]), helper.make_node("Relu", ["y"], ["u"])], "damaged"),  # a circle
@@ -249,6 +250,30 @@ def test_tensors_must_be_what_they_say():
     refused(changed(data_type=TensorProto.INT4), "less than 8 bits")
     refused(changed(data_type=0), "less than 8 bits")
     refused(network(CONV, constants={"w": np.full_like(KERNEL, np.nan)}), r"not numbers \(NaN\).*weight")
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "tolerance"),
+    [
+        (TensorProto.FLOAT, 1e-6),
+        (TensorProto.DOUBLE, 1e-6),
+        (TensorProto.FLOAT16, 2e-3),
+        (TensorProto.BFLOAT16, 2e-2),
+    ],
+)
+def test_weights_of_every_precision_and_storing_are_read_as_float32(kind, tolerance, raw):
+    """A tensor keeps its numbers as bytes or as numbers of the message; then the network casts them."""
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    values = KERNEL.astype(dtype)
+    stored = values.tobytes() if raw else KERNEL.ravel().tolist()
+    model = network(helper.make_node("Cast", ["k"], ["w32"], to=1), helper.make_node("Conv", ["x", "w32"], ["y"]))
+    model.graph.initializer.append(helper.make_tensor("k", kind, KERNEL.shape, stored, raw=raw))
+    images = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    expected = files.runtime(network(CONV).SerializeToString(), images)[0]
+    found = files.read(model.SerializeToString(), SHAPE)
+    assert all(one.dtype == torch.float32 for one in found.parameters())
+    np.testing.assert_allclose(found(torch.from_numpy(images)), expected, rtol=tolerance, atol=tolerance)
 
 
 def package(folder: Path, location: str, length: str | None = None, data: dict[str, bytes] | None = None) -> Path:

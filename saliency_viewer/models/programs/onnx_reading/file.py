@@ -19,7 +19,7 @@ FLOATING = frozenset({1, 10, 11, 16})
 WHOLE = frozenset({2, 3, 4, 5, 6, 7, 12, 13})
 BOOLEAN = 9
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16}
-_OLDEST, _NEWEST = 7, 25
+_OLDEST, _NEWEST = 7, 27
 _PLAIN = ("", "ai.onnx")
 
 

@@ -128,7 +128,9 @@ class Reader(Recorder):
                 "Use the network from before quantising.",
             )
         hint = "Export the network again without it, or save its state dict and use it with its architecture."
-        if proto.domain not in _PLAIN:
+        if proto.domain == "ai.onnx.ml":
+            hint = "It belongs to another kind of model, such as trees; methods here explain neural networks."
+        elif proto.domain not in _PLAIN:
             hint = "Use the file as it was exported, before another program optimised it or added to it."
         where = f" (node '{proto.name}')" if proto.name else ""
         raise UserError(f"The ONNX operator '{full}'{where} is not supported.", hint)

@@ -11,7 +11,7 @@ from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, R
 
 
 def _attention(reader: Reader, node: Node) -> Any:
-    if any(node[k] is not None for k in (4, 5)) or node.get("softcap", 0.0):
+    if any(node[k] is not None for k in (4, 5, 6)) or node.get("softcap", 0.0):
         raise NotImplementedError("attention with a memory of earlier tokens")
     heads = (node.get("q_num_heads"), node.get("kv_num_heads"), node.get("kv_num_heads"))
     flat = len(reader.shape(node[0])) == 3

@@ -73,6 +73,14 @@ def _gelu(reader: Reader, node: Node) -> Any:
     return reader.emit(functional.gelu, node[0], **({} if way == "none" else {"approximate": way}))
 
 
+def _swish(reader: Reader, node: Node) -> Any:
+    alpha = node.get("alpha", 1.0)
+    if alpha == 1.0:
+        return reader.emit(functional.silu, node[0])
+    gate = reader.emit(torch.sigmoid, reader.emit(torch.mul, node[0], alpha))
+    return reader.emit(torch.mul, node[0], gate)
+
+
 def _prelu(reader: Reader, node: Node) -> Any:
     slope = node.constant(1)
     lined_up = (1,) * (len(reader.shape(node[0])) - slope.ndim) + tuple(slope.shape)
@@ -152,6 +160,7 @@ HANDLERS: dict[str, Handler] = {
     "Celu": _celu,
     "Selu": _selu,
     "Gelu": _gelu,
+    "Swish": _swish,
     "PRelu": _prelu,
     "HardSigmoid": _hard_sigmoid,
     "Clip": _clip,
