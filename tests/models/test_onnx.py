@@ -126,6 +126,15 @@ def test_an_exported_network_answers_as_before_for_any_number_of_images(kind, op
     agree(found(images(3))[: len(runtime[0])], torch.from_numpy(runtime[0]))
 
 
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("kind", NETWORKS.values(), ids=NETWORKS)
+def test_a_network_exported_for_several_images_takes_any_number(kind, count):
+    network = made(kind)
+    found = files.read(files.exported(network, images(count), 17), (1, *SIZE))
+    for number in (1, 2, 5):
+        agree(found(images(number)), network(images(number)))
+
+
 @pytest.mark.parametrize("opset", [17, 18])
 def test_layers_have_the_names_and_classes_that_they_had(opset):
     network = made(Convolutional)
@@ -288,7 +297,8 @@ def test_a_network_that_takes_channels_last_is_explained_channels_first(tmp_path
     given = images(2, 3, 16, 12)
     expected = files.runtime(channels_last(), given.movedim(1, -1).contiguous().numpy())[0]
     agree(network(given), torch.from_numpy(expected))
-    found = explain(network, given, ("gradient", "layer-grad-cam", "lrp-epsilon-plus"), 1, layer="model.conv")
+    found = explain(network, given, METHODS, 1, layer="model.conv")
+    assert all(bool(one.signed.isfinite().all()) and float(one.signed.abs().max()) > 0 for one in found.values())
     assert found["gradient"].values.shape == given.shape
     assert found["layer-grad-cam"].layer_values.shape[-2:] == (8, 6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -353,6 +354,14 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path):
 def test_data_of_another_length_is_refused(tmp_path, data, length, match):
     folder = package(tmp_path / "p", "net.onnx.data", length, {} if data is None else {"net.onnx.data": data})
     with pytest.raises(UserError, match=match):
+        load_package(folder)
+
+
+def test_a_data_file_that_is_larger_than_memory_is_not_read(tmp_path, monkeypatch):
+    folder = package(tmp_path / "p", "net.onnx.data", None, {"net.onnx.data": DATA})
+    os.truncate(folder / "net.onnx.data", 2**28)
+    monkeypatch.setattr("saliency_viewer.runtime.memory.free_bytes", lambda: 2**27)
+    with pytest.raises(UserError, match=r"A file of the model package needs 0\.2 GiB of memory, and 0\.1 GiB are free"):
         load_package(folder)
 
 
