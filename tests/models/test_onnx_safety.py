@@ -195,6 +195,15 @@ def test_an_image_is_one_input_of_numbers():
     refused(network(CONV), "input of 1 x 3 x 8 x 8, and model.toml describes 1 x 3 x 8 x 8 x 8", (1, 3, 8, 8, 8))
 
 
+@pytest.mark.parametrize(
+    "name", ["a." * 3000 + "b", "/" + "a/" * 3000 + "b", "a/" * 3000, "forward", "/./../x", "_modules", " "]
+)
+def test_any_name_of_a_node_can_be_that_of_a_layer(name):
+    found = files.read(network(helper.make_node("Conv", ["x", "w"], ["y"], name=name)).SerializeToString(), SHAPE)
+    assert found(torch.zeros(SHAPE)).shape == (1, 4)
+    assert [one.weight.shape for one in found.modules() if isinstance(one, torch.nn.Conv2d)] == [KERNEL.shape]
+
+
 def test_weights_that_older_files_list_as_inputs_are_none():
     model = network(CONV)
     model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, KERNEL.shape))

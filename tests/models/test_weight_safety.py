@@ -110,6 +110,17 @@ def test_sizes_that_lie_do_not_crash(size):
         assert found["a"].shape == (3000,)
 
 
+@pytest.mark.parametrize("claimed", [1001, 2**28])
+def test_a_pickle_that_claims_more_numbers_than_its_record_has_is_damaged(claimed):
+    """What lies behind the record in memory must not become weights."""
+    number, lie = b"M" + struct.pack("<H", 1000), b"J" + struct.pack("<i", claimed)
+    content = rezipped(
+        saved({"a": torch.ones(1000)}), lambda name, data: data.replace(number, lie) if "data.pkl" in name else data
+    )
+    with pytest.raises(UserError, match="damaged"):
+        read_state(content)
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_members_that_do_not_unpack_are_named(method):
     packed = io.BytesIO()

@@ -9,6 +9,7 @@ from typing import Any
 from saliency_viewer.models.programs.steps import Scope
 
 _LONGEST = 4000  # characters of metadata that are looked at
+_DEEPEST = 50  # modules inside each other; Python follows some hundreds
 
 
 class Names:
@@ -18,7 +19,13 @@ class Names:
         self._count = itertools.count()
 
     def scopes(self, node: Any) -> tuple[Scope, ...]:
-        """The modules, the outermost first. A node that says nothing is a module of its own."""
+        """The modules, the outermost first. A node that says nothing usable is a module of its own."""
+        found = self._said(node)
+        if found is None or sum(scope.path.count(".") + 1 for scope in found) > _DEEPEST:
+            return (Scope(f"{node.op_type}_{next(self._count)}"),)
+        return found
+
+    def _said(self, node: Any) -> tuple[Scope, ...] | None:
         metadata = {entry.key: entry.value for entry in getattr(node, "metadata_props", ())}
         paths = _listed(metadata.get("pkg.torch.onnx.name_scopes", ""))
         if len(paths) > 1:
@@ -29,7 +36,7 @@ class Names:
             return _relative(list(itertools.accumulate(parts[:-1], _below)), [])
         if len(parts) > 1:  # names of layers, as converters from TensorFlow write them: no calls of modules
             return (Scope(".".join(parts[:-1])),)
-        return (Scope(parts[0] if parts else f"{node.op_type}_{next(self._count)}"),)
+        return (Scope(parts[0]),) if parts else None
 
 
 def _below(around: str, part: str) -> str:
