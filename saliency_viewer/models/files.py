@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import zipfile
 import zlib
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.runtime.memory import require_memory
 
 CARD_NAME = "model.toml"
 SUMS_NAME = "SHA256SUMS"
@@ -28,6 +30,10 @@ class PackageFiles(ABC):
     def read(self, name: str) -> bytes:
         """Its bytes. Raises :class:`UserError` when there is none."""
 
+    def inside(self, name: str) -> bool:
+        """Whether it lies in the package itself; a link in a folder may lead elsewhere."""
+        return True
+
 
 class FolderFiles(PackageFiles):
     """A package that is a folder."""
@@ -44,8 +50,10 @@ class FolderFiles(PackageFiles):
 
     def read(self, name: str) -> bytes:
         """Its bytes."""
+        place = self._folder / safe_name(name)
         try:
-            return (self._folder / safe_name(name)).read_bytes()
+            require_memory(place.stat().st_size, "A file of the model package")
+            return place.read_bytes()
         except FileNotFoundError:
             raise missing(name) from None
         except OSError as error:
@@ -54,6 +62,13 @@ class FolderFiles(PackageFiles):
                 "Check the file's permissions.",
                 str(error.strerror),
             ) from error
+
+    def inside(self, name: str) -> bool:
+        """Whether it lies in the folder, with all links followed."""
+        try:
+            return (self._folder / safe_name(name)).resolve().is_relative_to(self._folder.resolve())
+        except (OSError, RuntimeError):  # links that lead in a circle
+            return False
 
 
 class ZipFiles(PackageFiles):
@@ -122,6 +137,32 @@ class MemoryFiles(PackageFiles):
         if content is None:
             raise missing(name)
         return content
+
+    def inside(self, name: str) -> bool:
+        """Whether it is one of these files, or lies in the package beneath."""
+        return name in self._files or self._beneath is None or self._beneath.inside(name)
+
+
+class WatchedFiles(PackageFiles):
+    """A package that remembers the sha256 of every file that was read, in ``digests`` by name."""
+
+    def __init__(self, beneath: PackageFiles) -> None:
+        self._beneath = beneath
+        self.digests: dict[str, str] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return self._beneath.has(name)
+
+    def read(self, name: str) -> bytes:
+        """Its bytes."""
+        content = self._beneath.read(name)
+        self.digests[name] = hashlib.sha256(content).hexdigest()
+        return content
+
+    def inside(self, name: str) -> bool:
+        """Whether it lies in the package itself."""
+        return self._beneath.inside(name)
 
 
 def _top_folder(names: list[str]) -> str:

@@ -70,6 +70,12 @@ def input_shape(spec: InputSpec) -> tuple[int, ...]:
     return (1, spec.channels, *(size[::-1] if spec.axes == "xyz" else size))
 
 
+def network_shape(spec: InputSpec) -> tuple[int, ...]:
+    """The same where the network itself takes it: channels may be its last axis."""
+    first, channels, *spatial = input_shape(spec)
+    return (first, *spatial, channels) if spec.order == "channels_last" else (first, channels, *spatial)
+
+
 def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:
     """How many outputs the network has, from one run on zeros. Raises :class:`UserError` when it cannot run."""
     import torch

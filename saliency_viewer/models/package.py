@@ -16,9 +16,9 @@ from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.case_lists import read_case_lists
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.ensemble import Ensemble, chosen_folds
-from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, missing, open_files
+from saliency_viewer.models.files import CARD_NAME, SUMS_NAME, PackageFiles, WatchedFiles, missing, open_files
 from saliency_viewer.models.fold_faults import in_fold
-from saliency_viewer.models.forward import make_ready
+from saliency_viewer.models.forward import make_ready, network_shape
 from saliency_viewer.models.logits import give_logits
 from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
@@ -89,28 +89,43 @@ def _member(
         content = files.read(fold.weights)
         digest = hashlib.sha256(content)
         compare_sums(files, fold.weights, digest.hexdigest())
-    network = _network(card, fold, files, content, trust_code)
+    network, beside = _network(card, fold, files, content, trust_code)
     with in_fold(fold.name):
         give_logits(network, card.output)
     del content  # weights can be large
     code = own_code(card.architecture, files)
-    parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b""
+    parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b"", *beside
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
     return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name, doubts)
 
 
-def _network(card: ModelCard, fold: Fold, files: PackageFiles, content: bytes, trust_code: Trust) -> nn.Module:
-    """The network with its weights: a program out of ``content``, else built and filled from it."""
+def _network(
+    card: ModelCard, fold: Fold, files: PackageFiles, content: bytes, trust_code: Trust
+) -> tuple[nn.Module, list[bytes]]:
+    """The network with its weights: a program out of ``content``, else built and filled from it.
+
+    The second are sha256 digests of further files that a program is made of.
+    """
     if architecture_of(card.architecture)[0].program:
         with in_fold(fold.name):
-            return build_network(card.architecture, card.arguments, files, (), trust_code, content)
+            return _program(card, fold, files, content, trust_code)
     with in_fold(fold.name):
         state = read_state(content)
     # What is wrong with the arguments or the code is so for all folds.
     network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
     with in_fold(fold.name):
         load_state(network, state)
-    return network
+    return network, []
+
+
+def _program(
+    card: ModelCard, fold: Fold, files: PackageFiles, content: bytes, trust_code: Trust
+) -> tuple[nn.Module, list[bytes]]:
+    shape, watched = network_shape(card.input), WatchedFiles(files)
+    network = build_network(card.architecture, card.arguments, watched, (), trust_code, content, fold.weights, shape)
+    for name, found in watched.digests.items():
+        compare_sums(files, name, found)
+    return network, [bytes.fromhex(found) for _, found in sorted(watched.digests.items())]
 
 
 def read_card(path: str | Path) -> tuple[ModelCard, OwnCode | None]:
@@ -144,7 +159,7 @@ def compare_sums(files: PackageFiles, name: str, found: str) -> None:
         wanted, _, listed = line.partition("  ")
         if listed == name and wanted != found:
             raise UserError(
-                "The weights file is not the one that this package was written with (its sha256 differs).",
+                f"The weights file '{name}' is not the one that this package was written with (its sha256 differs).",
                 f"Copy the package again; if the weights were changed on purpose, remove {SUMS_NAME}.",
             )
 

@@ -10,12 +10,12 @@ from saliency_viewer.errors import UserError
 _PART = 0.9  # of what is free; the rest is for everything else that runs
 
 
-def require_memory(needed: int) -> None:
-    """Raise :class:`UserError` when ``needed`` bytes are more than the machine says it has free."""
+def require_memory(needed: int, what: str = "The image") -> None:
+    """Raise :class:`UserError` when the ``needed`` bytes of ``what`` are more than the machine says it has free."""
     free = free_bytes()
     if free is not None and needed > _PART * free:
         raise UserError(
-            f"The image needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free.",
+            f"{what} needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free.",
             "Close other programs, or open it on a machine with more memory.",
         )
 

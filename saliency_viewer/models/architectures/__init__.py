@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.architectures import of_builtin, of_keras, of_monai, of_python, of_timm, of_torchvision
+from saliency_viewer.models.architectures import (
+    of_builtin,
+    of_exported,
+    of_keras,
+    of_monai,
+    of_onnx,
+    of_python,
+    of_timm,
+    of_torchscript,
+    of_torchvision,
+)
 from saliency_viewer.models.architectures.request import Architecture, Request
 from saliency_viewer.models.files import PackageFiles
 from saliency_viewer.models.own_code import Trust
@@ -25,6 +35,9 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     Architecture("monai", of_monai.build),
     Architecture("timm", of_timm.build),
     Architecture("keras", of_keras.build, program=True),
+    Architecture("torchscript", of_torchscript.build, program=True),
+    Architecture("exported", of_exported.build, program=True),
+    Architecture("onnx", of_onnx.build, program=True),
     Architecture("builtin", of_builtin.build),
     Architecture("python", of_python.build),
 )
@@ -47,9 +60,12 @@ def build_network(
     keys: Collection[str],
     trust_code: Trust,
     content: bytes = b"",
+    weights: str = "",
+    shape: tuple[int, ...] = (),
 ) -> nn.Module:
     """The network that ``architecture`` names: untrained, or for a program with its weights out of ``content``.
 
+    ``weights`` is the name of the file with that content, ``shape`` that of one input (1, ...).
     Raises :class:`UserError`. Torch's random state is kept.
     """
     chosen, name = architecture_of(architecture)
@@ -61,7 +77,7 @@ def build_network(
             )
     wanted = {key: value for key, value in arguments.items() if key not in _FETCHING}
     with _kept_random_state():
-        return chosen.build(Request(name, wanted, files, keys, trust_code, content))
+        return chosen.build(Request(name, wanted, files, keys, trust_code, content, weights, shape))
 
 
 @contextmanager

@@ -20,7 +20,8 @@ class Request:
     """What a builder is given: the name behind the prefix, and the package around it.
 
     ``keys`` are the names in the weights file; ``trust_code`` is what :meth:`OwnCode.is_allowed` takes. ``content`` is
-    the weights file's bytes for programs (a file that is network and weights in one), else empty.
+    the weights file's bytes for programs (a file that is network and weights in one), else empty; ``weights`` is its
+    name in the package and ``shape`` that of one input as the network takes it, (1, ...).
     """
 
     name: str
@@ -29,6 +30,8 @@ class Request:
     keys: Collection[str]
     trust_code: Trust
     content: bytes = b""
+    weights: str = ""
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def draft_card(inspection: Inspection, candidate: Candidate) -> ModelCard:
             layout=layout,
             channels=channels,
             size=size,
+            order="channels_last" if candidate.channels_last else "channels_first",
             intensity=intensity_steps(usual_intensity(layout, channels), channels),
         ),
     )

@@ -31,6 +31,8 @@ class Candidate:
         What the file does not show, in sentences.
     activation:
         What the network ends with, ``softmax`` or ``sigmoid``; empty when unknown.
+    channels_last:
+        Whether it takes (samples, rows, columns, channels).
     """
 
     architecture: str
@@ -42,6 +44,7 @@ class Candidate:
     fit: Fit | None = None
     notes: tuple[str, ...] = ()
     activation: str = ""
+    channels_last: bool = False
 
     @property
     def complete(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.files import FolderFiles
 from saliency_viewer.models.recognition import forms
 from saliency_viewer.models.recognition.candidate import Candidate
 from saliency_viewer.models.recognition.forms import Form, form_of
@@ -67,7 +68,10 @@ class Inspection:
 
 
 def read_checkpoint(path: str | Path) -> bytes:
-    """The bytes of a checkpoint file. Raises :class:`UserError`, without its path."""
+    """The bytes of a checkpoint file; of an ONNX network with the data that it keeps beside itself.
+
+    Raises :class:`UserError`, without its path.
+    """
     place = Path(path)
     if place.is_dir():
         raise UserError("The checkpoint is a folder.", "Name the weights file in it, or choose the folder as a model.")
@@ -76,11 +80,17 @@ def read_checkpoint(path: str | Path) -> bytes:
             raise UserError(
                 "The checkpoint is too large.", "Save the network's state dict alone, without the optimiser."
             )
-        return place.read_bytes()
+        content = place.read_bytes()
     except FileNotFoundError:
         raise UserError("There is no checkpoint at that place.", "Check the spelling of the path.") from None
     except OSError as error:
         raise UserError("The checkpoint cannot be read.", "Check that you may open it.", str(error.strerror)) from error
+    if form_of(content) is not forms.ONNX:
+        return content
+    from saliency_viewer.models.programs.onnx_reading.external import inside_of
+    from saliency_viewer.models.programs.onnx_reading.whole import self_contained
+
+    return self_contained(content, inside_of(FolderFiles(place.parent)))
 
 
 def inspect_checkpoint(content: bytes) -> Inspection:

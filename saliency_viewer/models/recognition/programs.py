@@ -19,6 +19,7 @@ from saliency_viewer.models.recognition.candidate import Candidate
 from saliency_viewer.models.recognition.shapes import Shape
 
 _CHANNELS = 16  # a convolution with more input channels does not read the image
+_COLOURS = (1, 3)  # channels of an image
 _LARGEST_TEXT = 64 * 2**20  # bytes of a description
 
 
@@ -78,8 +79,12 @@ def _onnx(content: bytes) -> Candidate:
     def shape(value: Any) -> Shape:
         return tuple(int(size.dim_value) for size in value.type.tensor_type.shape.dim)
 
-    inputs = next(value for value in graph.input if value.name not in weights)
-    return _of_shapes(forms.ONNX.architecture, shape(inputs), shape(graph.output[0]))
+    inputs = shape(next(value for value in graph.input if value.name not in weights))
+    last = inputs[-1] in _COLOURS and inputs[1] not in _COLOURS and len(inputs) > 3
+    found = _of_shapes(forms.ONNX.architecture, inputs, shape(graph.output[0]), last)
+    makers = {name: node.op_type.lower() for node in graph.node for name in node.output}
+    ending = makers.get(graph.output[0].name, "")
+    return replace(found, channels_last=last, activation=ending if ending in ("softmax", "sigmoid") else "")
 
 
 def _keras(content: bytes) -> Candidate:
