@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,36 +25,17 @@ from saliency_viewer.render.panels import (
 )
 from saliency_viewer.render.paper import LINE, MUTED, NOTICE, SECONDARY, TEXT, Box, Page, shortened
 from saliency_viewer.render.picture import SlicePicture
-from saliency_viewer.render.style import MapStyle, style_for
+from saliency_viewer.render.scales import SCALE_WORDS, Scale, shared_styles
+from saliency_viewer.render.style import MapStyle
 
-Scale = Literal["own", "method", "all"]
-SCALES: tuple[Scale, ...] = ("own", "method", "all")
 RANGE_STYLE = MapStyle(RANKS, 0.0, 1.0, 0.6)
-_WORDS = {
-    "own": "each map on its own colour scale",
-    "method": "one colour scale for each method",
-    "all": "one colour scale for all maps",
-}
 _ROOM, _LARGEST, _SMALLEST = 1500, 320, 150
 _SIDE = 210  # room for a model's name and probabilities
 _HEADING = 22
+_LEADING = 18
 _LEGEND = 28
 _BARS = 5  # classes shown
 _CONTOUR = "#FFFFFF"
-
-
-def comparison_styles(comparison: Comparison, scale: Scale) -> dict[tuple[str, str], MapStyle]:
-    """The colour scale of every (contender's name, method)."""
-    maps = {(one.name, amap.method): amap for one in comparison.contenders for amap in _maps(one)}
-    if scale == "own":
-        return {key: style_for(amap) for key, amap in maps.items()}
-    if scale == "all":
-        return dict.fromkeys(maps, style_for(list(maps.values())))
-    shared = {
-        method: style_for([amap for (_, other), amap in maps.items() if other == method])
-        for method in comparison.methods
-    }
-    return {(name, method): shared[method] for name, method in maps}
 
 
 def contour_polygons(values: NDArray[np.float32], amap: AttributionMap, level: float) -> list[NDArray[np.float64]]:
@@ -66,6 +46,15 @@ def contour_polygons(values: NDArray[np.float32], amap: AttributionMap, level: f
     return outlines(np.nan_to_num(values, nan=-np.inf) >= level * highest)
 
 
+def caption(index: int, count: int, scale: Scale, levels: Sequence[float], why: str = "") -> tuple[str, ...]:
+    """The lines below the title: which slice of ``count`` and why, and what colours and contours mean."""
+    of = f"Slice {index}, counted from 0 to {count - 1}{', ' if why else ''}{why}" if count > 1 else ""
+    shares = ", ".join(f"{100 * level:g} %" for level in levels)
+    contours = f"contours at {shares} of each map's highest value" if levels else ""
+    colours = " · ".join(words for words in (SCALE_WORDS[scale], contours) if words)
+    return tuple(words for words in (of, colours[:1].upper() + colours[1:]) if words)
+
+
 def comparison_figure(
     comparison: Comparison,
     index: int,
@@ -74,12 +63,13 @@ def comparison_figure(
     regions: RegionSet | None = None,
     levels: Sequence[float] = (0.5,),
     scale: Scale = "method",
+    why: str = "",
 ) -> NDArray[np.uint8]:
     """Slice ``index`` along array ``axis`` as (row, column, 3) uint8 RGB.
 
     A row for each model: its name and probabilities, the image, its maps with contours at ``levels`` of each map's
-    highest value. Below, for each method, the range of ranks over the models. Raises :class:`UserError` when no
-    model gave a result.
+    highest value. Below, for each method, the range of ranks over the models. The caption names the slice, ``why`` it
+    is this one, and what the colours share. Raises :class:`UserError` when no model gave a result.
     """
     result = next((one.result for one in comparison.contenders if one.result is not None), None)
     if result is None:
@@ -87,7 +77,7 @@ def comparison_figure(
     columns = 1 + len(comparison.methods)
     size = int(np.clip((_ROOM - _SIDE) // columns - BAR_ROOM, _SMALLEST, _LARGEST))
     sheet = _Sheet(comparison, result, SlicePicture.of(result.volume.geometry, axis, size), index, regions, levels)
-    sheet.draw(scale)
+    sheet.draw(scale, why)
     return sheet.page.pixels
 
 
@@ -113,10 +103,12 @@ class _Sheet:
         across = 2 * MARGIN + _SIDE + self.width + GAP + len(comparison.methods) * (self.width + BAR_ROOM)
         self.page = Page(across, self.top + rows * (self.height + GAP) + _LEGEND + FOOTER_HEIGHT)
 
-    def draw(self, scale: Scale) -> None:
+    def draw(self, scale: Scale, why: str) -> None:
         """Fill the page."""
-        self._titles(scale)
-        styles = comparison_styles(self.comparison, scale)
+        self._titles(scale, why)
+        styles = shared_styles(
+            {(one.name, amap.method): amap for one in self.comparison.contenders for amap in _maps(one)}, scale
+        )
         for row, one in enumerate(self.comparison.contenders):
             self._side(one, row)
             if one.result is None:
@@ -140,13 +132,11 @@ class _Sheet:
             left += self.width + GAP + (column - 1) * (self.width + BAR_ROOM)
         return Box(left, self.top + row * (self.height + GAP), self.width, self.height)
 
-    def _titles(self, scale: Scale) -> None:
+    def _titles(self, scale: Scale, why: str) -> None:
         room = self.page.image.size[0] - 2 * MARGIN
         self.page.title(MARGIN, MARGIN, "Models compared", room)
-        of = f"slice {self.index}, counted from 0 to {self.count - 1} · " if self.count > 1 else ""
-        levels = ", ".join(f"{level:.0%}" for level in self.levels)
-        contours = f" · contours at {levels} of each map's highest value" if levels else ""
-        self.page.text(MARGIN, MARGIN + 28, shortened(f"{of}{_WORDS[scale]}{contours}", room, 13), 13, SECONDARY)
+        for line, words in enumerate(caption(self.index, self.count, scale, self.levels, why)):
+            self.page.text(MARGIN, MARGIN + 26 + _LEADING * line, shortened(words, room, 12), 12, SECONDARY)
         for column, words in enumerate(("Image", *self.comparison.methods)):
             self.page.text(self._box(0, column).left, self.top - _HEADING, words, 12, SECONDARY)
 

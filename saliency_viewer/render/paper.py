@@ -118,15 +118,15 @@ class Page:
             )
 
     def colour_bar(self, style: MapStyle, box: Box) -> None:
-        """A bar with the raw values of its ends (and zero in the middle of a two-sided one) to its right."""
+        """A bar with its ends' raw values or shares (and zero in the middle of a two-sided one) to its right."""
         if style.is_empty:
             self.text(box.left, box.top, "no evidence", 11, MUTED)
             return
         ramp = np.rint(level_colours(style.colours)[::-1, None, :]).astype(np.uint8)
         self.picture(np.repeat(ramp, 2, axis=1), box)
-        x = box.right + 6
-        self.text(x, box.top, number(style.high), 11, SECONDARY, anchor="lt")
-        self.text(x, box.bottom, number(style.low), 11, SECONDARY, anchor="ls")
+        x, (low, high) = box.right + 6, style.end_words(number)
+        self.text(x, box.top, high, 11, SECONDARY, anchor="lt")
+        self.text(x, box.bottom, low, 11, SECONDARY, anchor="ls")
         if style.low < 0 < style.high:
             self.text(x, box.top + box.height * style.high / (style.high - style.low), "0", 11, SECONDARY, anchor="lm")
 

@@ -188,19 +188,17 @@ def test_the_cells_share_cursor_slice_and_zoom(compared) -> None:
     assert {cell.zoom for cell in cells} == {1.0}
 
 
-def test_one_scale_for_each_map_for_a_method_or_for_all(compared) -> None:
+def test_one_scale_for_each_map_for_a_method_or_for_shares_of_each(compared) -> None:
     state = compared.comparing.state
     maps = {(entry.name, amap.method): amap for entry in state.entries for amap in entry.result.maps}
     sizes = {key: float(np.abs(amap.array).max()) for key, amap in maps.items()}
-    for scale, wanted in (
-        ("own", sizes),
-        ("method", {key: max(size for k, size in sizes.items() if k[1] == key[1]) for key in sizes}),
-        ("all", dict.fromkeys(sizes, max(sizes.values()))),
-    ):
+    together = {key: max(size for k, size in sizes.items() if k[1] == key[1]) for key in sizes}
+    cell = compared.compare.grid.cells[state.entries[0], "grad-cam"]
+    for scale, wanted in (("own", sizes), ("method", together), ("all", sizes)):
         compared.intents.compare_look.emit("scale", scale)
         assert {key: style.high for key, style in styles(compared.state, state).items()} == wanted
-    cell = compared.compare.grid.cells[state.entries[0], "grad-cam"]
-    assert cell.colour_bar.style_shown.high == max(sizes.values())
+        assert (cell.colour_bar.labels == ("−100 %", "100 %")) == (scale == "all")
+    assert "own largest value" in cell.colour_bar.accessibleDescription()
 
 
 def test_contours_enclose_what_reaches_the_level(compared) -> None:
@@ -239,7 +237,7 @@ def test_a_region_is_measured_in_every_cell(qtbot, compared) -> None:
     amap = compared.comparing.state.entries[1].map_of("grad-cam")
     values = np.maximum(amap.array.astype(np.float64), 0.0)
     share = values[region.mask(values.shape)].sum() / values.sum()
-    assert f"{region.name} {100 * share:.0f} %" in cell.accessibleDescription()
+    assert f"{region.name}: {100 * share:.0f} %" in cell.accessibleDescription()
 
 
 def test_own_code_is_asked_about_and_a_no_is_that_models_reason(qtbot, page, process, answer) -> None:

@@ -30,8 +30,13 @@ from saliency_viewer.render import Scale
 
 _SCALES: tuple[tuple[Scale, str, str], ...] = (
     ("own", "each map its own", "Every map from its own smallest to its own largest value: shows where, not how much."),
-    ("method", "one per method", "All models' maps by one method share a scale: a paler map says less."),
-    ("all", "one for all", "Every map on one scale; methods have different units, so mind what you read from it."),
+    ("method", "one per method", "All models' maps by one method share a scale of raw values: a paler map says less."),
+    (
+        "all",
+        "shares of each peak",
+        "Every map divided by its own largest value, in the same colours: methods can be read beside each other, but "
+        "only where they point, not how strongly. Raw values of two methods have different units.",
+    ),
 )
 _HEIGHTS = [2000, 190]  # the grid gets what the table leaves
 _LEVELS = (5, 95)  # per cent
