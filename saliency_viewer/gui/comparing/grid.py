@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QGridLayout, QLayout, QScrollArea, QWidget
 
 from saliency_viewer.domain import AttributionMap, Comparison
 from saliency_viewer.gui import theme
-from saliency_viewer.gui.comparing.cell import CompareCell
+from saliency_viewer.gui.comparing.cell import CompareCell, Traced
 from saliency_viewer.gui.comparing.head import ModelHead, row_note
 from saliency_viewer.gui.comparing.shown import (
     Styles,
@@ -52,6 +52,7 @@ class CompareGrid(QScrollArea):
         self.stands_after: QWidget = self  # what Tab comes from
         self._others: list[QWidget] = []
         self._arranged: object = None
+        self._traced = Traced()
         self._drawing = False
         self._ranks: tuple[Comparison | None, dict[str, AttributionMap | None]] = (None, {})
         self._cursor: tuple[int, int, int] | None = None
@@ -171,7 +172,7 @@ class CompareGrid(QScrollArea):
         self._grid.addWidget(widget, down, across)
 
     def _make_cell(self, key: Key) -> CompareCell:
-        cell, intents = CompareCell(), self._intents
+        cell, intents = CompareCell(traced=self._traced), self._intents
         cell.setMinimumSize(*_SMALLEST)
         cell.slice_requested.connect(intents.set_slice)
         cell.window_requested.connect(intents.set_window)
