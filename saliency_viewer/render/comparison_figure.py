@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ from saliency_viewer.render.panels import (
     draw_notice,
     draw_regions,
 )
-from saliency_viewer.render.paper import LINE, MUTED, NOTICE, SECONDARY, TEXT, Box, Page, shortened
+from saliency_viewer.render.paper import LINE, MUTED, NOTICE, OUTLINE_WIDTH, SECONDARY, TEXT, Box, Page, shortened
 from saliency_viewer.render.picture import SlicePicture
 from saliency_viewer.render.scales import SCALE_WORDS, Scale, shared_styles
 from saliency_viewer.render.style import MapStyle
@@ -35,7 +36,8 @@ _HEADING = 22
 _LEADING = 18
 _LEGEND = 28
 _BARS = 5  # classes shown
-_CONTOUR = "#FFFFFF"
+_CONTOUR, _EDGE = "#FFFFFF", "#000000"
+_NAME = (26, 3)  # letters in a line, lines
 
 
 def contour_polygons(values: NDArray[np.float32], amap: AttributionMap, level: float) -> list[NDArray[np.float64]]:
@@ -142,21 +144,25 @@ class _Sheet:
 
     def _side(self, one: Contender, row: int) -> None:
         top, room = self._box(row, 0).top, _SIDE - GAP
-        self.page.text(MARGIN, top, shortened(one.name, room, 13, True), 13, TEXT, bold=True)
+        for words in name_lines(one.name):
+            self.page.text(MARGIN, top, shortened(words, room, 12, True), 12, TEXT, bold=True)
+            top += 16
         if one.result is None:
             for line, words in enumerate(_wrapped(one.failure, self.page.image.size[0] - 2 * MARGIN)):
-                self.page.text(MARGIN, top + 24 + 18 * line, words, 12, NOTICE)
+                self.page.text(MARGIN, top + 8 + 18 * line, words, 12, NOTICE)
             return
         card = one.result.card
-        self.page.text(MARGIN, top + 18, shortened(f"{card.version} · {card.architecture}", room, 11), 11, MUTED)
-        self._bars(one.result.prediction, top + 44, room)
+        self.page.text(MARGIN, top + 2, shortened(f"{card.version} · {card.architecture}", room, 11), 11, MUTED)
+        self._bars(one.result.prediction, top + 26, room, self._box(row, 0).bottom - 20)
         targets = sorted({amap.target for amap in one.result.maps})
         if targets:
             words = f"explained: {', '.join(targets)}"
             self.page.text(MARGIN, self._box(row, 0).bottom - 16, shortened(words, room, 11), 11, SECONDARY)
 
-    def _bars(self, prediction: Prediction, top: int, room: int) -> None:
-        order = np.argsort(-prediction.probabilities, kind="stable")[:_BARS]
+    def _bars(self, prediction: Prediction, top: int, room: int, bottom: int) -> None:
+        """The likeliest classes, as many as fit above ``bottom``."""
+        fitting = min(_BARS, max(1, (bottom - top) // 30))
+        order = np.argsort(-prediction.probabilities, kind="stable")[:fitting]
         for line, k in enumerate(order):
             y, probability = top + 30 * line, float(prediction.probabilities[k])
             strong = k == prediction.predicted
@@ -176,7 +182,9 @@ class _Sheet:
         self._picture(overlay(self.image, values, style), box)
         for level in self.levels:
             polygons = [self.picture.points(line) for line in contour_polygons(values, amap, level)]
-            self.page.outline(polygons, np.zeros(values.shape, dtype=np.bool_), _CONTOUR, box)
+            nothing = np.zeros(values.shape, dtype=np.bool_)
+            for colour, width in ((_EDGE, OUTLINE_WIDTH + 3), (_CONTOUR, OUTLINE_WIDTH)):  # white on white has an edge
+                self.page.outline(polygons, nothing, colour, box, width)
         self.page.colour_bar(style, Box(box.right + 8, box.top, BAR_WIDTH, box.height))
 
     def _disagreement(self, row: int) -> None:
@@ -200,7 +208,10 @@ def _maps(one: Contender) -> tuple[AttributionMap, ...]:
     return one.result.maps if one.result is not None else ()
 
 
-def _wrapped(words: str, room: int) -> list[str]:
-    import textwrap
+def name_lines(name: str) -> list[str]:
+    """A model's name in a few lines: two trainings of one network often differ at the end of theirs."""
+    return textwrap.wrap(name, _NAME[0], max_lines=_NAME[1], placeholder=" …") or [""]
 
+
+def _wrapped(words: str, room: int) -> list[str]:
     return textwrap.wrap(words, max(20, room // 7))[:4]

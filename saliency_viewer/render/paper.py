@@ -90,14 +90,19 @@ class Page:
         self.image.paste(image.resize((box.width, box.height), Image.Resampling.BILINEAR), (box.left, box.top))
 
     def outline(
-        self, polygons: Sequence[NDArray[np.float64]], mask: NDArray[np.generic], colour: str, box: Box
+        self,
+        polygons: Sequence[NDArray[np.float64]],
+        mask: NDArray[np.generic],
+        colour: str,
+        box: Box,
+        width: int = OUTLINE_WIDTH,
     ) -> None:
         """Draw closed polygons, (n, 2) as (x, y) inside ``box``, and fill ``mask``, their pixels, faintly."""
         line = Image.new("L", (box.width * _SMOOTHING, box.height * _SMOOTHING))
         draw = ImageDraw.Draw(line)
         for polygon in polygons:
             points = [(float(x), float(y)) for x, y in polygon * _SMOOTHING]
-            draw.line(points, fill=255, width=OUTLINE_WIDTH * _SMOOTHING, joint="curve")
+            draw.line(points, fill=255, width=width * _SMOOTHING, joint="curve")
         inside = Image.fromarray(np.where(mask, round(255 * OUTLINE_FILL), 0).astype(np.uint8))
         faint = inside.resize((box.width, box.height), Image.Resampling.NEAREST)
         alpha = ImageChops.lighter(line.reduce(_SMOOTHING), faint)

@@ -8,7 +8,7 @@ import pytest
 from saliency_viewer.domain import Comparison, Contender
 from saliency_viewer.errors import UserError
 from saliency_viewer.render import comparison_figure, contour_polygons, map_colours, shared_styles
-from saliency_viewer.render.comparison_figure import caption
+from saliency_viewer.render.comparison_figure import caption, name_lines
 
 
 def _highest(maps, scale: str) -> dict[tuple[str, str], float]:
@@ -63,3 +63,12 @@ def test_contours_hold_what_reaches_the_level_of_the_maps_own_peak(make_map) -> 
 def test_nothing_to_draw_is_said() -> None:
     with pytest.raises(UserError, match="No model gave a map"):
         comparison_figure(Comparison((Contender("a", "", failure="broken"),), ()), 0)
+
+
+def test_names_that_differ_late_are_told_apart() -> None:
+    stem = "Hippocampal sclerosis DenseNet,"
+    first, second = (name_lines(f"{stem} {number} training") for number in ("first", "second"))
+    assert " ".join(first) == f"{stem} first training"
+    assert first != second
+    assert len(name_lines("word " * 40)) == 3
+    assert name_lines("word " * 40)[-1].endswith("…")
