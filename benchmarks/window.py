@@ -1,6 +1,6 @@
 """How quickly the window stands, how long a frame takes, and how long it is ever deaf while a map is computed.
 
-Usage: ``python benchmarks/window.py [STUDY MODEL]``; the last needs both.
+Usage: ``python benchmarks/window.py [STUDY MODEL ...]``; the last needs both, and compares several models.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -35,8 +36,12 @@ def start_up() -> float:
     return time.perf_counter() - begun
 
 
-def largest_gap(study: str, model: str) -> tuple[float, float]:
-    """(largest, 99th percentile) gap in seconds between beats of a timer from pressing Explain to the maps."""
+def largest_gap(study: str, models: Sequence[str]) -> tuple[float, float]:
+    """(largest, 99th percentile) gap in seconds between beats of a timer while maps are computed.
+
+    With one model from pressing Explain to the maps, with several from pressing Run on the comparison's page to the
+    measured agreement.
+    """
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
@@ -48,22 +53,28 @@ def largest_gap(study: str, model: str) -> tuple[float, float]:
     window = MainWindow()
     window.show()
     window.start()
-    window.intents.choose_model.emit(model)
+    window.intents.choose_model.emit(models[0])
     window.intents.open_paths.emit([study])
+    compared = window.comparing.state
+    if models[1:]:
+        window.intents.compare.emit()
+    for model in models[1:]:
+        window.intents.compare_add.emit(model)
     beats: list[float] = []
     asked = False
 
     def beat() -> None:
         nonlocal asked
         if not asked:
-            asked = window.state.volume is not None and window.state.card is not None
+            ready = window.state.volume is not None and window.state.card is not None
+            asked = ready and (not models[1:] or len(compared.entries) == len(models))
             if asked:
-                window.methods.explain()
+                (window.comparing.run if models[1:] else window.methods.explain)()
             return
         beats.append(time.perf_counter())
-        if window.state.maps and not window.busy:
+        if (compared.comparison if models[1:] else window.state.maps) and not window.busy:
             timer.stop()  # closing waits for the compute process to end, which is not what is measured here
-            window.state.touch(False)  # else the window would ask before it lets the program end
+            window.state.forget_changes()  # else the window would ask before it lets the program end
             app.quit()
 
     timer = QTimer()
@@ -72,7 +83,7 @@ def largest_gap(study: str, model: str) -> tuple[float, float]:
     timer.start()
     app.exec()
     timer.stop()
-    window.state.touch(False)
+    window.state.forget_changes()
     window.close()
     gaps = sorted(after - before for before, after in itertools.pairwise(beats))
     return gaps[-1], gaps[int(0.99 * len(gaps))]
@@ -132,8 +143,8 @@ def main() -> None:
     print(f"start-up                 {min(start_up() for _ in range(3)):6.2f} s")
     for change, seconds in frame_times().items():
         print(f"frame after {change:12s} {1000 * seconds:6.1f} ms (1024 x 1024, map and two regions)")
-    if len(sys.argv) == 3:
-        worst, usual = largest_gap(sys.argv[1], sys.argv[2])
+    if len(sys.argv) > 2:
+        worst, usual = largest_gap(sys.argv[1], sys.argv[2:])
         print(f"largest event-loop gap   {1000 * worst:6.0f} ms (99 % below {1000 * usual:.0f} ms)")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from saliency_viewer.cli.console import ProgressBar, complain, say
 from saliency_viewer.cli.options import add_question_options, existing_files, make_plan, trusted
+from saliency_viewer.cli.parsing import natural_number
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
 
@@ -29,7 +30,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--levels", type=_levels, default=(0.5,), metavar="0.5,0.8", help="contours, as parts of a map's highest value"
     )
     parser.add_argument(
-        "--scale", choices=_SCALES, default="method", help="maps that share a colour scale (default: of one method)"
+        "--scale",
+        choices=_SCALES,
+        default="method",
+        help="colour scale: each map's own, of one method's raw values (default), or shares of each map's largest",
+    )
+    parser.add_argument(
+        "--slice",
+        type=natural_number,
+        metavar="N",
+        help="slice of comparison.png, from 0 (default: where the maps of all models together are strongest)",
     )
     add_question_options(parser)
 
@@ -48,7 +58,14 @@ def run(options: argparse.Namespace) -> int:
     """Compare models on one study; 1 when a model failed."""
     from saliency_viewer.domain import RegionSet
     from saliency_viewer.exporters import file_sha256
-    from saliency_viewer.pipeline import Services, check_plan, combined_regions, compare_models, export_comparison
+    from saliency_viewer.pipeline import (
+        Services,
+        check_plan,
+        combined_regions,
+        compare_models,
+        export_comparison,
+        is_unexplained,
+    )
 
     plans = _plans(options)
     check_plan(plans[0])
@@ -57,15 +74,23 @@ def run(options: argparse.Namespace) -> int:
     try:
         context = RunContext(bar)
         volume = services.image(plans[0].image, context.part(0.0, 0.05)).volume
+        _check_slice(options.slice, volume.geometry.shape[0])
         regions = combined_regions(files, RegionSet(volume.geometry))
         comparison = compare_models(plans, services, regions, context.part(0.05, 0.95))
         inputs = [{"kind": "regions", "sha256": file_sha256(path), "path": str(path)} for path in files]
-        export_comparison(
-            comparison, plans[0], regions, options.out, options.levels, options.scale, options.identify, inputs
-        )
+        look = options.levels, options.scale, options.identify, inputs, options.slice
+        export_comparison(comparison, plans[0], regions, options.out, *look)
     finally:
         bar.clear()
+    if options.slice is not None and is_unexplained(comparison, options.slice):
+        complain(f"warning: no map reaches slice {options.slice}. Add --slices {options.slice} to explain it.")
     return _tell(comparison)
+
+
+def _check_slice(index: int | None, count: int) -> None:
+    """Said before hours of computing, not after them."""
+    if index is not None and index >= count:
+        raise UserError(f"The image has no slice {index}.", f"Slices go from 0 to {count - 1}.")
 
 
 def _plans(options: argparse.Namespace) -> list[AnalysisPlan]:

@@ -74,32 +74,31 @@ class OwnCommand(QObject):
     def _read(self) -> None:
         # A line may arrive in two parts, cut within a letter: what follows the last line break waits for its rest.
         *lines, self._rest = (self._rest + bytes(self.process.readAllStandardOutput().data())).split(b"\n")
+        self._take_all([line.decode("utf-8", "replace").rstrip() for line in lines])
+
+    def _take_all(self, lines: Sequence[str]) -> None:
+        """What arrived at once. Only the last word of how far it is can be seen, so only that is given out."""
+        last: tuple[float, str] | None = None
         for line in lines:
-            self._take(line.decode("utf-8", "replace").rstrip())
+            progress = _progress_of(line)
+            if progress is None:
+                self._take(line)
+            last = progress or last
+        if last is not None:
+            self.progressed.emit(*last)
 
     def _take(self, line: str) -> None:
         mark, tab, rest = line.partition("\t")
-        if mark == PROGRESS and self._says_progress(rest):
-            return
         if tab and mark in self._marks:
             self.marked.emit(mark, rest)
         elif line:
             self.told.emit(line)
 
-    def _says_progress(self, rest: str) -> bool:
-        number, _, words = rest.partition("\t")
-        try:
-            fraction = float(number)
-        except ValueError:  # some library's line that begins alike
-            return False
-        self.progressed.emit(min(max(fraction, 0.0), 1.0), words)
-        return True
-
     def _finished(self, code: int, status: QProcess.ExitStatus) -> None:
         self._patience.stop()
         self._read()
         if self._rest.strip():
-            self._take(self._rest.decode("utf-8", "replace").rstrip())
+            self._take_all([self._rest.decode("utf-8", "replace").rstrip()])
         self._rest = b""
         self.ended.emit(code if status == QProcess.ExitStatus.NormalExit else UNFINISHED)
 
@@ -108,3 +107,13 @@ class OwnCommand(QObject):
         if error == QProcess.ProcessError.FailedToStart:
             self._patience.stop()
             self.ended.emit(NOT_STARTED)
+
+
+def _progress_of(line: str) -> tuple[float, str] | None:
+    """The fraction (0..1) and the words of a line about progress; None for another one, which may begin alike."""
+    mark, _, rest = line.partition("\t")
+    number, _, words = rest.partition("\t")
+    try:
+        return (min(max(float(number), 0.0), 1.0), words) if mark == PROGRESS else None
+    except ValueError:
+        return None

@@ -16,6 +16,7 @@ from saliency_viewer.pipeline.comparison import (
     with_regions,
 )
 from saliency_viewer.pipeline.comparison_files import export_comparison
+from saliency_viewer.pipeline.comparison_slice import is_unexplained, strongest_slice
 from saliency_viewer.pipeline.demo import write_demo
 from saliency_viewer.pipeline.description import DescribeModel, ModelDescription
 from saliency_viewer.pipeline.examining import Applicability, Examination, examine
@@ -83,6 +84,7 @@ __all__ = [
     "export_study",
     "free_name",
     "image_hash",
+    "is_unexplained",
     "load_model",
     "measure_case",
     "measure_map",
@@ -94,6 +96,7 @@ __all__ = [
     "run_training",
     "same_question",
     "self_test",
+    "strongest_slice",
     "with_regions",
     "write_demo",
 ]

@@ -25,11 +25,13 @@ from saliency_viewer.exporters import (
     write_statistics,
 )
 from saliency_viewer.pipeline.case import CaseFields, CaseOutcome
+from saliency_viewer.pipeline.comparison_slice import strongest_slice
 from saliency_viewer.pipeline.records import Entry, done_entry, failed_entry, manifest_data
 from saliency_viewer.render import Scale, comparison_figure
 from saliency_viewer.runtime.files import write_text
 
 AGREEMENT, FIGURE = "agreement.csv", "comparison"
+STRONGEST = "where the maps of all models together are strongest"
 
 
 def export_comparison(
@@ -41,11 +43,13 @@ def export_comparison(
     scale: Scale = "method",
     identify: bool = False,
     region_files: Sequence[Mapping[str, str]] = (),
+    index: int | None = None,
 ) -> Path:
     """Write figures, every model's maps, the tables, the disagreement maps and the manifest; returns ``out``.
 
-    ``plan`` is that of any of the models; ``region_files`` are the manifest's entries of masks that were read. Raises
-    :class:`UserError` when no model gave a map or the disk refuses.
+    ``plan`` is that of any of the models; ``region_files`` are the manifest's entries of masks that were read;
+    ``index`` is the slice of ``comparison.png``, None for the :func:`strongest_slice`. Raises :class:`UserError` when
+    no model gave a map or the disk refuses.
     """
     started = time.perf_counter()
     shown = regions if regions is not None and len(regions) else None
@@ -57,7 +61,7 @@ def export_comparison(
     inputs = (image, *(dict(item) for item in region_files))
     entries = [_entry(one, comparison, inputs, shown, out, subject, identify) for one in comparison.contenders]
     files = [
-        *_figures(comparison, plan, shown, out, levels, scale),
+        *_figures(comparison, plan, shown, out, levels, scale, index),
         write_agreement(comparison.rows, out / AGREEMENT),
         write_statistics([as_written(row) for row in comparison.statistics], out / "attribution_statistics.csv"),
         *_disagreement(comparison.between_models, "models", comparison, out),
@@ -104,18 +108,20 @@ def _figures(
     out: Path,
     levels: Sequence[float],
     scale: Scale,
+    index: int | None,
 ) -> list[Path]:
-    """``comparison.png`` of the first key slice, and ``comparison_slice_NN.png`` of all where there are several."""
+    """``comparison.png`` of one slice, and ``comparison_slice_NN.png`` of all key slices where there are several."""
+
+    def figure(k: int, why: str = "") -> NDArray[np.uint8]:
+        return comparison_figure(comparison, k, regions=regions, levels=levels, scale=scale, why=why)
+
     slices = list(plan.slices) or sorted(
         {index for one in comparison.contenders if one.result is not None for index in one.result.slices}
     )
-    volume = next(one.result.volume for one in comparison.contenders if one.result is not None)
-    slices = slices or [volume.geometry.shape[0] // 2]
-    figures = [comparison_figure(comparison, k, regions=regions, levels=levels, scale=scale) for k in slices]
-    written = [write_png(figures[0], out / f"{FIGURE}.png")]
+    first = figure(strongest_slice(comparison, plan.slices), STRONGEST) if index is None else figure(index)
+    written = [write_png(first, out / f"{FIGURE}.png")]
     if len(slices) > 1:
-        pairs = zip(slices, figures, strict=True)
-        written += [write_png(figure, out / f"{FIGURE}_slice_{index:02d}.png") for index, figure in pairs]
+        written += [write_png(figure(k), out / f"{FIGURE}_slice_{k:02d}.png") for k in slices]
     return written
 
 

@@ -3,10 +3,7 @@
 from saliency_viewer.render.colours import COLOUR_MAPS, ONE_SIDED, RANKS, TWO_SIDED, colour_table
 from saliency_viewer.render.comparison_figure import (
     RANGE_STYLE,
-    SCALES,
-    Scale,
     comparison_figure,
-    comparison_styles,
     contour_polygons,
 )
 from saliency_viewer.render.outlines import outlines
@@ -15,6 +12,7 @@ from saliency_viewer.render.pair_figure import pair_figure
 from saliency_viewer.render.picture import SlicePicture
 from saliency_viewer.render.pixels import grey_slice, slice_pixels
 from saliency_viewer.render.presets import file_presets, usual_presets, window_name
+from saliency_viewer.render.scales import SCALES, Scale, shared_styles
 from saliency_viewer.render.slice_figure import slice_figure
 from saliency_viewer.render.statistics_figure import statistics_figure
 from saliency_viewer.render.style import MapStyle, style_for
@@ -33,7 +31,6 @@ __all__ = [
     "SlicePicture",
     "colour_table",
     "comparison_figure",
-    "comparison_styles",
     "contour_polygons",
     "file_presets",
     "grey_slice",
@@ -43,6 +40,7 @@ __all__ = [
     "overlay",
     "overlay_rgba",
     "pair_figure",
+    "shared_styles",
     "slice_figure",
     "slice_pixels",
     "statistics_figure",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,38 +24,20 @@ from saliency_viewer.render.panels import (
     draw_notice,
     draw_regions,
 )
-from saliency_viewer.render.paper import LINE, MUTED, NOTICE, SECONDARY, TEXT, Box, Page, shortened
+from saliency_viewer.render.paper import LINE, MUTED, NOTICE, OUTLINE_WIDTH, SECONDARY, TEXT, Box, Page, shortened
 from saliency_viewer.render.picture import SlicePicture
-from saliency_viewer.render.style import MapStyle, style_for
+from saliency_viewer.render.scales import SCALE_WORDS, Scale, shared_styles
+from saliency_viewer.render.style import MapStyle
 
-Scale = Literal["own", "method", "all"]
-SCALES: tuple[Scale, ...] = ("own", "method", "all")
 RANGE_STYLE = MapStyle(RANKS, 0.0, 1.0, 0.6)
-_WORDS = {
-    "own": "each map on its own colour scale",
-    "method": "one colour scale for each method",
-    "all": "one colour scale for all maps",
-}
 _ROOM, _LARGEST, _SMALLEST = 1500, 320, 150
 _SIDE = 210  # room for a model's name and probabilities
 _HEADING = 22
+_LEADING = 18
 _LEGEND = 28
 _BARS = 5  # classes shown
-_CONTOUR = "#FFFFFF"
-
-
-def comparison_styles(comparison: Comparison, scale: Scale) -> dict[tuple[str, str], MapStyle]:
-    """The colour scale of every (contender's name, method)."""
-    maps = {(one.name, amap.method): amap for one in comparison.contenders for amap in _maps(one)}
-    if scale == "own":
-        return {key: style_for(amap) for key, amap in maps.items()}
-    if scale == "all":
-        return dict.fromkeys(maps, style_for(list(maps.values())))
-    shared = {
-        method: style_for([amap for (_, other), amap in maps.items() if other == method])
-        for method in comparison.methods
-    }
-    return {(name, method): shared[method] for name, method in maps}
+_CONTOUR, _EDGE = "#FFFFFF", "#000000"
+_NAME = (26, 3)  # letters in a line, lines
 
 
 def contour_polygons(values: NDArray[np.float32], amap: AttributionMap, level: float) -> list[NDArray[np.float64]]:
@@ -66,6 +48,15 @@ def contour_polygons(values: NDArray[np.float32], amap: AttributionMap, level: f
     return outlines(np.nan_to_num(values, nan=-np.inf) >= level * highest)
 
 
+def caption(index: int, count: int, scale: Scale, levels: Sequence[float], why: str = "") -> tuple[str, ...]:
+    """The lines below the title: which slice of ``count`` and why, and what colours and contours mean."""
+    of = f"Slice {index}, counted from 0 to {count - 1}{', ' if why else ''}{why}" if count > 1 else ""
+    shares = ", ".join(f"{100 * level:g} %" for level in levels)
+    contours = f"contours at {shares} of each map's highest value" if levels else ""
+    colours = " · ".join(words for words in (SCALE_WORDS[scale], contours) if words)
+    return tuple(words for words in (of, colours[:1].upper() + colours[1:]) if words)
+
+
 def comparison_figure(
     comparison: Comparison,
     index: int,
@@ -74,12 +65,13 @@ def comparison_figure(
     regions: RegionSet | None = None,
     levels: Sequence[float] = (0.5,),
     scale: Scale = "method",
+    why: str = "",
 ) -> NDArray[np.uint8]:
     """Slice ``index`` along array ``axis`` as (row, column, 3) uint8 RGB.
 
     A row for each model: its name and probabilities, the image, its maps with contours at ``levels`` of each map's
-    highest value. Below, for each method, the range of ranks over the models. Raises :class:`UserError` when no
-    model gave a result.
+    highest value. Below, for each method, the range of ranks over the models. The caption names the slice, ``why`` it
+    is this one, and what the colours share. Raises :class:`UserError` when no model gave a result.
     """
     result = next((one.result for one in comparison.contenders if one.result is not None), None)
     if result is None:
@@ -87,7 +79,7 @@ def comparison_figure(
     columns = 1 + len(comparison.methods)
     size = int(np.clip((_ROOM - _SIDE) // columns - BAR_ROOM, _SMALLEST, _LARGEST))
     sheet = _Sheet(comparison, result, SlicePicture.of(result.volume.geometry, axis, size), index, regions, levels)
-    sheet.draw(scale)
+    sheet.draw(scale, why)
     return sheet.page.pixels
 
 
@@ -113,10 +105,12 @@ class _Sheet:
         across = 2 * MARGIN + _SIDE + self.width + GAP + len(comparison.methods) * (self.width + BAR_ROOM)
         self.page = Page(across, self.top + rows * (self.height + GAP) + _LEGEND + FOOTER_HEIGHT)
 
-    def draw(self, scale: Scale) -> None:
+    def draw(self, scale: Scale, why: str) -> None:
         """Fill the page."""
-        self._titles(scale)
-        styles = comparison_styles(self.comparison, scale)
+        self._titles(scale, why)
+        styles = shared_styles(
+            {(one.name, amap.method): amap for one in self.comparison.contenders for amap in _maps(one)}, scale
+        )
         for row, one in enumerate(self.comparison.contenders):
             self._side(one, row)
             if one.result is None:
@@ -140,33 +134,35 @@ class _Sheet:
             left += self.width + GAP + (column - 1) * (self.width + BAR_ROOM)
         return Box(left, self.top + row * (self.height + GAP), self.width, self.height)
 
-    def _titles(self, scale: Scale) -> None:
+    def _titles(self, scale: Scale, why: str) -> None:
         room = self.page.image.size[0] - 2 * MARGIN
         self.page.title(MARGIN, MARGIN, "Models compared", room)
-        of = f"slice {self.index}, counted from 0 to {self.count - 1} · " if self.count > 1 else ""
-        levels = ", ".join(f"{level:.0%}" for level in self.levels)
-        contours = f" · contours at {levels} of each map's highest value" if levels else ""
-        self.page.text(MARGIN, MARGIN + 28, shortened(f"{of}{_WORDS[scale]}{contours}", room, 13), 13, SECONDARY)
+        for line, words in enumerate(caption(self.index, self.count, scale, self.levels, why)):
+            self.page.text(MARGIN, MARGIN + 26 + _LEADING * line, shortened(words, room, 12), 12, SECONDARY)
         for column, words in enumerate(("Image", *self.comparison.methods)):
             self.page.text(self._box(0, column).left, self.top - _HEADING, words, 12, SECONDARY)
 
     def _side(self, one: Contender, row: int) -> None:
         top, room = self._box(row, 0).top, _SIDE - GAP
-        self.page.text(MARGIN, top, shortened(one.name, room, 13, True), 13, TEXT, bold=True)
+        for words in name_lines(one.name):
+            self.page.text(MARGIN, top, shortened(words, room, 12, True), 12, TEXT, bold=True)
+            top += 16
         if one.result is None:
             for line, words in enumerate(_wrapped(one.failure, self.page.image.size[0] - 2 * MARGIN)):
-                self.page.text(MARGIN, top + 24 + 18 * line, words, 12, NOTICE)
+                self.page.text(MARGIN, top + 8 + 18 * line, words, 12, NOTICE)
             return
         card = one.result.card
-        self.page.text(MARGIN, top + 18, shortened(f"{card.version} · {card.architecture}", room, 11), 11, MUTED)
-        self._bars(one.result.prediction, top + 44, room)
+        self.page.text(MARGIN, top + 2, shortened(f"{card.version} · {card.architecture}", room, 11), 11, MUTED)
+        self._bars(one.result.prediction, top + 26, room, self._box(row, 0).bottom - 20)
         targets = sorted({amap.target for amap in one.result.maps})
         if targets:
             words = f"explained: {', '.join(targets)}"
             self.page.text(MARGIN, self._box(row, 0).bottom - 16, shortened(words, room, 11), 11, SECONDARY)
 
-    def _bars(self, prediction: Prediction, top: int, room: int) -> None:
-        order = np.argsort(-prediction.probabilities, kind="stable")[:_BARS]
+    def _bars(self, prediction: Prediction, top: int, room: int, bottom: int) -> None:
+        """The likeliest classes, as many as fit above ``bottom``."""
+        fitting = min(_BARS, max(1, (bottom - top) // 30))
+        order = np.argsort(-prediction.probabilities, kind="stable")[:fitting]
         for line, k in enumerate(order):
             y, probability = top + 30 * line, float(prediction.probabilities[k])
             strong = k == prediction.predicted
@@ -186,7 +182,9 @@ class _Sheet:
         self._picture(overlay(self.image, values, style), box)
         for level in self.levels:
             polygons = [self.picture.points(line) for line in contour_polygons(values, amap, level)]
-            self.page.outline(polygons, np.zeros(values.shape, dtype=np.bool_), _CONTOUR, box)
+            nothing = np.zeros(values.shape, dtype=np.bool_)
+            for colour, width in ((_EDGE, OUTLINE_WIDTH + 3), (_CONTOUR, OUTLINE_WIDTH)):  # white on white has an edge
+                self.page.outline(polygons, nothing, colour, box, width)
         self.page.colour_bar(style, Box(box.right + 8, box.top, BAR_WIDTH, box.height))
 
     def _disagreement(self, row: int) -> None:
@@ -210,7 +208,10 @@ def _maps(one: Contender) -> tuple[AttributionMap, ...]:
     return one.result.maps if one.result is not None else ()
 
 
-def _wrapped(words: str, room: int) -> list[str]:
-    import textwrap
+def name_lines(name: str) -> list[str]:
+    """A model's name in a few lines: two trainings of one network often differ at the end of theirs."""
+    return textwrap.wrap(name, _NAME[0], max_lines=_NAME[1], placeholder=" …") or [""]
 
+
+def _wrapped(words: str, room: int) -> list[str]:
     return textwrap.wrap(words, max(20, room // 7))[:4]

@@ -90,14 +90,19 @@ class Page:
         self.image.paste(image.resize((box.width, box.height), Image.Resampling.BILINEAR), (box.left, box.top))
 
     def outline(
-        self, polygons: Sequence[NDArray[np.float64]], mask: NDArray[np.generic], colour: str, box: Box
+        self,
+        polygons: Sequence[NDArray[np.float64]],
+        mask: NDArray[np.generic],
+        colour: str,
+        box: Box,
+        width: int = OUTLINE_WIDTH,
     ) -> None:
         """Draw closed polygons, (n, 2) as (x, y) inside ``box``, and fill ``mask``, their pixels, faintly."""
         line = Image.new("L", (box.width * _SMOOTHING, box.height * _SMOOTHING))
         draw = ImageDraw.Draw(line)
         for polygon in polygons:
             points = [(float(x), float(y)) for x, y in polygon * _SMOOTHING]
-            draw.line(points, fill=255, width=OUTLINE_WIDTH * _SMOOTHING, joint="curve")
+            draw.line(points, fill=255, width=width * _SMOOTHING, joint="curve")
         inside = Image.fromarray(np.where(mask, round(255 * OUTLINE_FILL), 0).astype(np.uint8))
         faint = inside.resize((box.width, box.height), Image.Resampling.NEAREST)
         alpha = ImageChops.lighter(line.reduce(_SMOOTHING), faint)
@@ -118,15 +123,15 @@ class Page:
             )
 
     def colour_bar(self, style: MapStyle, box: Box) -> None:
-        """A bar with the raw values of its ends (and zero in the middle of a two-sided one) to its right."""
+        """A bar with its ends' raw values or shares (and zero in the middle of a two-sided one) to its right."""
         if style.is_empty:
             self.text(box.left, box.top, "no evidence", 11, MUTED)
             return
         ramp = np.rint(level_colours(style.colours)[::-1, None, :]).astype(np.uint8)
         self.picture(np.repeat(ramp, 2, axis=1), box)
-        x = box.right + 6
-        self.text(x, box.top, number(style.high), 11, SECONDARY, anchor="lt")
-        self.text(x, box.bottom, number(style.low), 11, SECONDARY, anchor="ls")
+        x, (low, high) = box.right + 6, style.end_words(number)
+        self.text(x, box.top, high, 11, SECONDARY, anchor="lt")
+        self.text(x, box.bottom, low, 11, SECONDARY, anchor="ls")
         if style.low < 0 < style.high:
             self.text(x, box.top + box.height * style.high / (style.high - style.low), "0", 11, SECONDARY, anchor="lm")
 

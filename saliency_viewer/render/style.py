@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from saliency_viewer.domain import AttributionMap
 from saliency_viewer.render.colours import ONE_SIDED, TWO_SIDED
@@ -15,7 +15,8 @@ class MapStyle:
 
     ``low`` and ``high`` are raw map values at the ends of the colour bar; equal ends mean that there is
     nothing to show. ``fade`` goes linearly from 0 (image only) to 1 (map only). ``threshold`` (0..1) hides
-    values whose size is below that part of the larger end.
+    values whose size is below that part of the larger end. ``relative``: the colour bar names shares of the larger
+    end instead of raw values, so that maps of different units can be read beside each other.
     """
 
     colours: str
@@ -23,6 +24,7 @@ class MapStyle:
     high: float
     fade: float = 0.5
     threshold: float = 0.0
+    relative: bool = False
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.fade <= 1.0 and 0.0 <= self.threshold <= 1.0):
@@ -37,6 +39,14 @@ class MapStyle:
     def cutoff(self) -> float:
         """The raw size below which a value is hidden."""
         return self.threshold * max(abs(self.low), abs(self.high))
+
+    def end_words(self, raw: Callable[[float], str]) -> tuple[str, str]:
+        """What stands at the lower and the upper end of the colour bar; ``raw`` writes a raw value."""
+        if not self.relative:
+            return raw(self.low), raw(self.high)
+        size = max(abs(self.low), abs(self.high)) or 1.0
+        low, high = (f"{100 * end / size:.0f} %".replace("-", "−") for end in (self.low, self.high))
+        return low, high
 
 
 def style_for(
@@ -60,3 +70,8 @@ def style_for(
         size = max(abs(low), abs(high))
         return MapStyle(TWO_SIDED, -size, size, fade, threshold)
     return MapStyle(ONE_SIDED, 0.0, max(high, 0.0), fade, threshold)
+
+
+def relative_style(amap: AttributionMap, signed: bool, fade: float = 0.5, threshold: float = 0.0) -> MapStyle:
+    """A scale in shares of the map's own largest size; ``signed`` as in :func:`style_for`, the same for all maps."""
+    return replace(style_for(amap, fade, threshold, signed), relative=True)

@@ -11,8 +11,20 @@ import pytest
 from PIL import Image
 
 from saliency_viewer.cli import run
-from saliency_viewer.domain import Contender
-from saliency_viewer.pipeline import named
+from saliency_viewer.domain import (
+    AnalysisResult,
+    AttributionMap,
+    Comparison,
+    Contender,
+    Prediction,
+    Provenance,
+    Validity,
+    Volume,
+)
+from saliency_viewer.models.card import parse_card
+from saliency_viewer.pipeline import named, strongest_slice
+from saliency_viewer.render import comparison_figure
+from saliency_viewer.spatial import Geometry
 
 METHODS = ("gradient", "grad-cam")
 CARD = """
@@ -120,6 +132,7 @@ def test_a_model_that_fails_is_named_and_the_others_are_compared(
     [
         (("--model", "MODEL", "--layer", "3=features"), "names no model's layer"),
         (("--model", "MODEL", "--levels", "2"), "levels"),
+        (("--model", "MODEL", "--slice", "7"), "no slice 7. Slices go from 0 to 6"),
         (("--model", "MODEL", "/nowhere/at/all"), "no such model package"),
         ((), "No model"),
     ],
@@ -207,3 +220,74 @@ def test_a_fold_that_no_model_can_have_is_refused(
 def test_names_never_collide() -> None:
     contenders = [Contender(name, "") for name in ("Net", "Net (2)", "Net", "", "")]
     assert [one.name for one in named(contenders)] == ["Net", "Net (2)", "Net (3)", "model 4", "model 5"]
+
+
+def _comparison(*arrays: np.ndarray, one_sided: bool = False) -> Comparison:
+    """One model with these maps, or as many with one each."""
+    contenders = []
+    for array in arrays:
+        geometry = Geometry.from_spacing(array.shape)
+        made = Provenance("gradient", {}, "sick", 0)
+        amap = AttributionMap(array, geometry, "gradient", "sick", Validity("verified"), made, one_sided=one_sided)
+        volume = Volume(np.zeros(array.shape, np.int16), geometry, "CT")
+        said = Prediction(("well", "sick"), np.zeros(2), np.full(2, 0.5), 1)
+        result = AnalysisResult(volume, said, (amap,), parse_card(CARD), "ab", "cd")
+        contenders.append(Contender(f"model {len(contenders)}", "", result))
+    return Comparison(tuple(contenders), ("gradient",))
+
+
+def _slices(*values: float) -> np.ndarray:
+    return np.broadcast_to(np.array(values, np.float32)[:, None, None], (len(values), 2, 3)).copy()
+
+
+def test_the_strongest_slice_is_that_of_all_maps_together_whatever_their_units() -> None:
+    # shares 0.5 0.5 0 and 0 0.4 0.6: together 0.5 0.9 0.6, while the raw sums would choose the last slice
+    comparison = _comparison(_slices(1.0, -1.0, 0.0), _slices(0.0, 400.0, 600.0))
+    assert strongest_slice(comparison) == 1
+    assert strongest_slice(comparison, (2, 0)) == 2
+    assert strongest_slice(_comparison(_slices(-9.0, 1.0, np.nan), one_sided=True)) == 1
+    assert strongest_slice(_comparison(_slices(0.0, 0.0, 0.0))) == 1
+
+
+def test_the_figure_shows_the_strongest_slice_or_the_one_asked_for(
+    image: Path, model: Path, twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[int, str]] = []
+
+    def watched(comparison, index, **look):
+        drawn.append((index, look["why"]))
+        return comparison_figure(comparison, index, **look)
+
+    monkeypatch.setattr("saliency_viewer.pipeline.comparison_files.comparison_figure", watched)
+    models = ("--model", str(model), str(twin))
+    assert compare(image, tmp_path / "out", *models) == 0
+    maps = [np.load(path).astype(np.float64) for path in sorted((tmp_path / "out").glob("Tiny*/*/*/*.npy"))]
+    grad_cam = [path.parent.parent.name == "grad-cam" for path in sorted((tmp_path / "out").glob("Tiny*/*/*/*.npy"))]
+    shown = [np.maximum(array, 0.0) if cam else np.abs(array) for array, cam in zip(maps, grad_cam, strict=True)]
+    assert len(shown) == 4
+    share = sum(np.nansum(array, axis=(1, 2)) / np.nansum(array) for array in shown)
+    assert drawn[0] == (int(np.argmax(share)), "where the maps of all models together are strongest")
+    drawn.clear()
+    assert compare(image, tmp_path / "asked", *models, "--slice", "3") == 0
+    assert drawn[0] == (3, "")
+    drawn.clear()
+    assert compare(image, tmp_path / "some", *models, "--slices", "0,6") == 0
+    assert drawn[0][0] == max((0, 6), key=lambda index: share[index])
+    assert [index for index, _ in drawn[1:]] == [0, 6]
+
+
+def test_a_slice_that_no_map_reaches_is_said(image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from saliency_viewer.models import write_package
+    from saliency_viewer.models.builtin import SmallCNN
+
+    card = CARD.replace("small-cnn-3d", "small-cnn-2d").replace('"3d"', '"2d"').replace("[8, 24, 20]", "[24, 20]")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        write_package(tmp_path / "m", card, SmallCNN(2, width=4, downsamplings=1).state_dict())
+    asked = ("--model", str(tmp_path / "m"), "--slices", "2,3")
+    assert compare(image, tmp_path / "out", *asked, "--slice", "5") == 0
+    assert "no map reaches slice 5" in capsys.readouterr().err
+    assert compare(image, tmp_path / "other", *asked, "--slice", "3") == 0
+    assert "no map reaches" not in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 
-from saliency_viewer.domain import AgreementRow, AnalysisResult, Comparison, ImageReference, ModelCard
+from saliency_viewer.domain import AgreementRow, AnalysisResult, Comparison, Contender, ImageReference, ModelCard
 from saliency_viewer.gui.analysis import Wish
 from saliency_viewer.gui.comparing.contours import contour_lines
 from saliency_viewer.gui.comparing.shown import styles
@@ -17,6 +17,7 @@ from saliency_viewer.gui.comparing.state import COLOURS, Entry
 from saliency_viewer.gui.comparing.table import agreement_cell, agreement_sheet
 from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.facts import Case
+from saliency_viewer.gui.panels.parts import ShortLabel
 from saliency_viewer.gui.viewer import Stroke
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.models import OwnCode
@@ -188,19 +189,17 @@ def test_the_cells_share_cursor_slice_and_zoom(compared) -> None:
     assert {cell.zoom for cell in cells} == {1.0}
 
 
-def test_one_scale_for_each_map_for_a_method_or_for_all(compared) -> None:
+def test_one_scale_for_each_map_for_a_method_or_for_shares_of_each(compared) -> None:
     state = compared.comparing.state
     maps = {(entry.name, amap.method): amap for entry in state.entries for amap in entry.result.maps}
     sizes = {key: float(np.abs(amap.array).max()) for key, amap in maps.items()}
-    for scale, wanted in (
-        ("own", sizes),
-        ("method", {key: max(size for k, size in sizes.items() if k[1] == key[1]) for key in sizes}),
-        ("all", dict.fromkeys(sizes, max(sizes.values()))),
-    ):
+    together = {key: max(size for k, size in sizes.items() if k[1] == key[1]) for key in sizes}
+    cell = compared.compare.grid.cells[state.entries[0], "grad-cam"]
+    for scale, wanted in (("own", sizes), ("method", together), ("all", sizes)):
         compared.intents.compare_look.emit("scale", scale)
         assert {key: style.high for key, style in styles(compared.state, state).items()} == wanted
-    cell = compared.compare.grid.cells[state.entries[0], "grad-cam"]
-    assert cell.colour_bar.style_shown.high == max(sizes.values())
+        assert (cell.colour_bar.labels == ("−100 %", "100 %")) == (scale == "all")
+    assert "own largest value" in cell.colour_bar.accessibleDescription()
 
 
 def test_contours_enclose_what_reaches_the_level(compared) -> None:
@@ -239,7 +238,7 @@ def test_a_region_is_measured_in_every_cell(qtbot, compared) -> None:
     amap = compared.comparing.state.entries[1].map_of("grad-cam")
     values = np.maximum(amap.array.astype(np.float64), 0.0)
     share = values[region.mask(values.shape)].sum() / values.sum()
-    assert f"{region.name} {100 * share:.0f} %" in cell.accessibleDescription()
+    assert f"{region.name}: {100 * share:.0f} %" in cell.accessibleDescription()
 
 
 def test_own_code_is_asked_about_and_a_no_is_that_models_reason(qtbot, page, process, answer) -> None:
@@ -379,3 +378,71 @@ def test_export_writes_what_the_command_writes(qtbot, compared, tmp_path: Path) 
     window, command = files("window"), files("command")
     assert window.keys() == command.keys()
     assert {name for name in window if window[name] != command[name]} <= {"manifest.json"}  # seconds differ
+
+
+LONG = "Hippocampal sclerosis DenseNet, second training on the scanner of site A"
+
+
+def test_a_long_name_widens_no_panel(opened, card) -> None:
+    before = opened.model.minimumSizeHint().width()
+    opened.state.set_model("package", replace(card, name=LONG))
+    assert opened.model.minimumSizeHint().width() <= before
+
+
+def test_long_names_leave_room_for_the_numbers(compared) -> None:
+    state = compared.comparing.state
+    wide = compared.compare.minimumSizeHint().width()
+    for entry in state.entries:
+        entry.name = f"{LONG} {entry.package}"
+    state.set_comparison(compare_results([Contender(e.name, e.path, e.result) for e in state.entries], None))
+    state.touch()
+    assert compared.compare.minimumSizeHint().width() <= wide
+    table = compared.compare.table.table
+    assert table.item(0, 0).toolTip().count(LONG) == 2
+    assert table.columnWidth(0) <= 300
+    assert not table.item(0, 0).icon().isNull()  # the colours of the two models, as at the rows' heads
+
+
+def test_a_short_label_cuts_what_its_lines_cannot_hold(qtbot) -> None:
+    made = ShortLabel(LONG, lines=2)
+    qtbot.addWidget(made)
+    first, second = made.lines(160)
+    assert LONG.startswith(first)
+    assert second.endswith("…")
+    assert LONG[len(first) :].strip().startswith(second[:-1])
+    assert made.heightForWidth(160) == 2 * made.fontMetrics().lineSpacing()
+    assert made.lines(5000) == [LONG]
+    assert ShortLabel("Net").heightForWidth(160) == made.fontMetrics().lineSpacing()
+
+
+def test_the_methods_names_stay_above_their_columns_when_the_grid_is_scrolled(qtbot, compared) -> None:
+    grid = compared.compare.grid
+    compared.resize(1280, 700)
+    qtbot.waitUntil(lambda: grid.verticalScrollBar().maximum() > 0)
+    top = [grid.cells[grid.rows[0], method] for method in METHODS]
+
+    def above() -> bool:
+        places = [one.mapTo(grid, one.rect().topLeft()).x() for one in top]
+        return [title.mapTo(grid, title.rect().topLeft()).x() for title in grid.titles.titles] == places
+
+    qtbot.waitUntil(above)
+    assert [title.text() for title in grid.titles.titles] == ["Grad-CAM", "Integrated gradients"]
+    grid.verticalScrollBar().setValue(grid.verticalScrollBar().maximum())
+    assert {title.mapTo(grid, title.rect().topLeft()).y() for title in grid.titles.titles} == {0}
+    assert grid.viewport().y() >= grid.titles.height() > 0
+
+
+def test_what_all_cells_draw_is_traced_once(compared, monkeypatch) -> None:
+    from saliency_viewer.gui.viewer import regions_layer
+
+    traced: list[int] = []
+    trace = regions_layer.outline_path
+    monkeypatch.setattr(
+        regions_layer, "outline_path", lambda region, *where: traced.append(where[1]) or trace(region, *where)
+    )
+    corners = np.array([[2.5, 2.5], [2.5, 8.5], [7.5, 8.5], [7.5, 2.5]])
+    compared.intents.stroke.emit(Stroke("polygon", 0, 2, corners, 2.0))
+    for k in (2, 3):
+        compared.intents.set_slice.emit(0, k)
+        compared.compare.grab()
+    assert sorted(traced) == [2, 3]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -383,3 +384,29 @@ def test_a_table_is_checked_and_trained_on_and_its_network_used(qtbot, window, t
     page.outcome.use.click()
     qtbot.waitUntil(lambda: window.state.card is not None and not window.pool.busy, timeout=20000)
     assert window.state.card.architecture == "builtin:small-cnn-2d"
+
+
+def test_of_progress_that_arrives_at_once_the_last_is_told(qtbot, say) -> None:
+    text = "".join(f"progress\t{k / 100}\tcase {k}\nepoch\t{k}\n" for k in range(1, 51))
+    command = OwnCommand(None, ("epoch",), say(text))
+    progress, marked = [], []
+    command.progressed.connect(lambda fraction, _words: progress.append(fraction))
+    command.marked.connect(lambda _mark, rest: marked.append(int(rest)))
+    with qtbot.waitSignal(command.ended, timeout=10000):
+        command.start([])
+    assert marked == list(range(1, 51))
+    assert progress[-1] == 0.5
+    assert len(progress) < 10  # one for each piece that the pipe gave, not one for each line
+
+
+def test_epochs_that_come_faster_than_curves_are_drawn_are_drawn_together(qtbot, window, monkeypatch) -> None:
+    window.intents.training_page.emit()
+    page, training = window.desk.training_page, window.training
+    drawn: list[int] = []
+    monkeypatch.setattr(page.curves, "show_epochs", lambda epochs, _running: drawn.append(len(epochs)))
+    training.run = replace(training.run, phase="running")
+    for number in range(1, 41):
+        training.command.marked.emit("epoch", json.dumps(_epoch(number, 0.6, True).to_dict()))
+    assert drawn == []
+    qtbot.waitUntil(lambda: drawn == [40])
+    training.run = replace(training.run, phase="idle")

@@ -45,6 +45,52 @@ def test_window_and_command_line_write_the_same_table(
     assert (tmp_path / "window" / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
 
 
+@pytest.fixture
+def twin(tiny_model: Path, tmp_path: Path) -> Path:
+    """The same architecture with other weights, under the same name."""
+    import torch
+
+    from saliency_viewer.models import load_package, write_package
+
+    found = load_package(tiny_model)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        state = {key: value + 0.1 * torch.randn(value.shape) for key, value in found.network.state_dict().items()}
+    write_package(tmp_path / "twin", found.card, state)
+    return tmp_path / "twin"
+
+
+def test_the_comparison_page_and_the_command_write_the_same(
+    qtbot, real_window, tmp_path: Path, image: Path, mask: Path, tiny_model: Path, twin: Path
+) -> None:
+    window, state = real_window, real_window.comparing.state
+    window.intents.choose_model.emit(str(tiny_model))
+    window.intents.open_paths.emit([str(image)])
+    qtbot.waitUntil(lambda: window.state.volume is not None and window.state.card is not None, timeout=20000)
+    window.intents.import_regions.emit(str(mask))
+    qtbot.waitUntil(lambda: window.state.regions is not None, timeout=20000)
+    window.intents.compare.emit()
+    window.intents.compare_add.emit(str(twin))
+    qtbot.waitUntil(lambda: len(state.entries) == 2, timeout=20000)
+    window.compare.go.click()
+    qtbot.waitUntil(lambda: state.comparison is not None and not window.busy, timeout=60000)
+    window.intents.compare_export.emit(str(tmp_path / "window"), False)
+    qtbot.waitUntil(lambda: not window.busy, timeout=20000)
+    asked = ["compare", str(image), "--model", str(tiny_model), str(twin), "--regions", str(mask)]
+    for method in state.methods:
+        asked += ["--method", method]
+    assert run([*asked, "--device", "auto", "--out", str(tmp_path / "command")]) == 0
+
+    def files(folder: str) -> dict[str, bytes]:
+        root = tmp_path / folder
+        return {one.relative_to(root).as_posix(): one.read_bytes() for one in root.rglob("*") if one.is_file()}
+
+    ours, theirs = files("window"), files("command")
+    assert ours["agreement.csv"].count(b"mass_fraction_difference") == 8  # 2 methods, 2 models: 4 pairs, 2 regions
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == ["manifest.json"]  # the masks' hashes, and seconds
+
+
 def test_answers_and_maps_stay_with_the_model_that_gave_them(qtbot, real_window, tmp_path, image, tiny_model) -> None:
     window = real_window
     window.intents.open_paths.emit([str(image), str(tiny_model)])

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from PySide6.QtCore import QPointF, QRectF, Signal
 from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from saliency_viewer.gui.comparing.contours import Contour, ContourLines
+from saliency_viewer.gui.comparing.contours import Contour, ContourLines, KeptLines
 from saliency_viewer.gui.viewer import SliceView, palette
 from saliency_viewer.gui.viewer.annotations import paint_corners, paint_heading, paint_letters
 from saliency_viewer.gui.viewer.frame import SliceFrame
 from saliency_viewer.gui.viewer.layer import KeptLayer
 from saliency_viewer.gui.viewer.picture import SlicePicture
+from saliency_viewer.gui.viewer.regions_layer import OutlinePaths, RegionsLayer
 
 _MARGIN = 4
 View = tuple[float, QPointF | None]  # zoom, and the point in the middle (mm); None: the picture's middle
+
+
+@dataclass
+class Traced:
+    """What all cells draw alike is traced once."""
+
+    outlines: OutlinePaths = field(default_factory=OutlinePaths)
+    contours: KeptLines = field(default_factory=KeptLines)
 
 
 class CompareCell(SliceView):
@@ -22,10 +33,11 @@ class CompareCell(SliceView):
 
     looked = Signal()  # zoomed or panned by the user
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, traced: Traced | None = None) -> None:
         super().__init__(parent)
+        traced = traced or Traced()
         self._picture = SlicePicture(thrifty=True)
-        self._lines = ContourLines()
+        self._regions, self._lines = RegionsLayer(traced.outlines), ContourLines(traced.contours)
         self._line_layer = KeptLayer(self, palette.CLEAR)
 
     @property
@@ -69,11 +81,6 @@ class CompareCell(SliceView):
             self._line_layer.forget()
         super()._repaint(picture, outlines)
 
-    def paint_marks(self, painter: QPainter) -> None:
-        """The contours below what the tool draws."""
-        self._line_layer.draw(painter, self._paint_lines)
-        super().paint_marks(painter)
-
     def _paint_lines(self, painter: QPainter) -> None:
         to_viewport = self._shown_frame.path_transform() * self._camera.transform()
         self._lines.paint(painter, self.axis, self.slice_index, to_viewport)
@@ -85,6 +92,7 @@ class CompareCell(SliceView):
         self._bar.move(corner.x() - _MARGIN, corner.y() - _MARGIN)
 
     def _paint_words(self, painter: QPainter, frame: SliceFrame) -> None:
+        self._line_layer.draw(painter, self._paint_lines)  # below the words, which could not be read else
         area = QRectF(self.rect())
         taken = paint_heading(painter, self._heading, area)
         paint_letters(painter, frame.letters, area, taken)

@@ -15,7 +15,7 @@ from saliency_viewer.gui.viewer import palette
 from saliency_viewer.render import contour_polygons
 
 _FINE = 320  # pixels along a side; finer lines cannot be seen in a small viewport, and cost time
-_KEPT = 64
+_KEPT = 256
 _WIDTH = 1.4
 _FEW = 60
 
@@ -29,12 +29,32 @@ class Contour:
     colour: str
 
 
-class ContourLines:
-    """Draws contours; the lines of a slice are kept until another level is wanted."""
+class KeptLines:
+    """Lines that were traced before; the pictures of a comparison share them."""
 
     def __init__(self) -> None:
-        self._contours: tuple[Contour, ...] = ()
         self._kept: OrderedDict[tuple[int, int, int, float], tuple[AttributionMap, list[QPolygonF]]] = OrderedDict()
+
+    def of(self, contour: Contour, axis: int, index: int) -> list[QPolygonF]:
+        """As :func:`contour_lines`."""
+        key = (id(contour.amap), axis, index, contour.level)
+        kept = self._kept.get(key)
+        if kept is None or kept[0] is not contour.amap:  # an id can be used again after its object is gone
+            lines = contour_lines(contour.amap, contour.level, axis, index)
+            kept = contour.amap, [QPolygonF([QPointF(x, y) for y, x in line.tolist()]) for line in lines]
+            self._kept[key] = kept
+        self._kept.move_to_end(key)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return kept[1]
+
+
+class ContourLines:
+    """Draws contours."""
+
+    def __init__(self, kept: KeptLines | None = None) -> None:
+        self._contours: tuple[Contour, ...] = ()
+        self._kept = kept or KeptLines()
 
     @property
     def contours(self) -> tuple[Contour, ...]:
@@ -50,24 +70,12 @@ class ContourLines:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setTransform(to_viewport, True)
         for contour in self._contours:
-            lines = self._lines(contour, axis, index)
+            lines = self._kept.of(contour, axis, index)
             few = len(lines) <= _FEW  # the specks of a noisy map need neither an edge nor smooth corners
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, few)
             if few:
                 _draw(painter, lines, palette.with_alpha(palette.BLACK, 0.55), _WIDTH + 1.6)
             _draw(painter, lines, QColor(contour.colour), _WIDTH if few else 1.0)
-
-    def _lines(self, contour: Contour, axis: int, index: int) -> list[QPolygonF]:
-        key = (id(contour.amap), axis, index, contour.level)
-        kept = self._kept.get(key)
-        if kept is None or kept[0] is not contour.amap:  # an id can be used again after its object is gone
-            lines = contour_lines(contour.amap, contour.level, axis, index)
-            kept = contour.amap, [QPolygonF([QPointF(x, y) for y, x in line.tolist()]) for line in lines]
-            self._kept[key] = kept
-        self._kept.move_to_end(key)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return kept[1]
 
 
 def contour_lines(amap: AttributionMap, level: float, axis: int, index: int) -> list[NDArray[np.float64]]:

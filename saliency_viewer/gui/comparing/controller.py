@@ -27,6 +27,7 @@ from saliency_viewer.models import OwnCode, read_card
 from saliency_viewer.pipeline import Job, same_question
 
 _CERTAIN = 0.03  # below this share done, a remaining time would be a guess
+_LONG = 24  # letters of a name
 _REFUSED = "The model brings Python code of its own, which was not allowed to run."
 
 
@@ -245,7 +246,8 @@ class Comparing(QObject):
         passed = time.monotonic() - run.began
         left = passed / whole - passed if whole > _CERTAIN else None
         name = run.asked.name if run.asked is not None else ""
-        words = f"{run.finished + 1} of {run.total} · {name} · {text}"
+        short = name if len(name) <= _LONG else f"{name[:_LONG]}…"  # else how far it is would not fit
+        words = f"{run.finished + 1} of {run.total} · {short} · {text}"
         self.state.set_compute(Compute(run.number, whole, words, left))
 
     def _done(self, number: int, result: AnalysisResult) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QGridLayout, QLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLayout, QScrollArea, QWidget
 
 from saliency_viewer.domain import AttributionMap, Comparison
 from saliency_viewer.gui import theme
-from saliency_viewer.gui.comparing.cell import CompareCell
-from saliency_viewer.gui.comparing.head import WIDTH, ModelHead
+from saliency_viewer.gui.comparing.cell import CompareCell, Traced
+from saliency_viewer.gui.comparing.head import ModelHead, row_note
 from saliency_viewer.gui.comparing.shown import (
     Styles,
     Words,
@@ -19,12 +19,14 @@ from saliency_viewer.gui.comparing.shown import (
     styles,
 )
 from saliency_viewer.gui.comparing.state import ComparingState, Entry
+from saliency_viewer.gui.comparing.titles import ColumnTitles
 from saliency_viewer.gui.intents import Intents
-from saliency_viewer.gui.panels.parts import ElidedLabel, label, method_label
+from saliency_viewer.gui.panels.parts import method_label
 from saliency_viewer.gui.state import DocumentState
 
 _SMALLEST = (128, 150)  # width and height of a cell
 _IMAGE, _RANKS = "image", "disagreement"  # rows that are no model's
+_ROWS = {_IMAGE: "Image", _RANKS: "Disagreement"}
 _NO_IMAGE = "Open a study: its image stands here."
 _NO_METHOD = ""  # the column before anything was run
 Key = tuple[object, str]  # an Entry, or the name of another row; a method
@@ -37,16 +39,20 @@ class CompareGrid(QScrollArea):
         super().__init__()
         self._document, self._comparing, self._intents = document, comparing, intents
         self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its cells take the keyboard, and are scrolled to
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         inside = QWidget()
         self._grid = QGridLayout(inside)
         self._grid.setContentsMargins(0, 0, theme.XS, 0)
         self._grid.setSpacing(theme.S - 2)
         self.setWidget(inside)
+        self.titles = ColumnTitles(self)
         self.cells: dict[Key, CompareCell] = {}
         self.heads: dict[Entry, ModelHead] = {}
+        self.stands_after: QWidget = self  # what Tab comes from
         self._others: list[QWidget] = []
         self._arranged: object = None
+        self._traced = Traced()
         self._drawing = False
         self._ranks: tuple[Comparison | None, dict[str, AttributionMap | None]] = (None, {})
         self._cursor: tuple[int, int, int] | None = None
@@ -103,6 +109,9 @@ class CompareGrid(QScrollArea):
     def _refresh_heads(self) -> None:
         for head in self.heads.values():
             head.refresh(self._comparing.compute.job is not None)
+        tallest = max((head.sizeHint().height() for head in self.heads.values()), default=0)
+        for down in range(1, self._grid.rowCount()):  # all pictures as large: the eye goes from one to the next
+            self._grid.setRowMinimumHeight(down, tallest if down <= len(self.rows) else 0)
 
     # Arranging
 
@@ -117,8 +126,6 @@ class CompareGrid(QScrollArea):
             _bury(self.cells.pop(gone))
         for entry in [one for one in self.heads if one not in self._comparing.entries]:
             _bury(self.heads.pop(entry))
-        for across, method in enumerate(self.columns, 1):
-            self._put_other(ElidedLabel(method_label(method) if method else "Image", "columnTitle"), 0, across)
         for down, line in enumerate(self.rows, 1):
             self._put_head(line, down)
             for across, method in enumerate(self.columns, 1):
@@ -126,6 +133,19 @@ class CompareGrid(QScrollArea):
                 self._grid.addWidget(cell, down, across)
                 cell.show()
         self._stretch()
+        self._order()
+        top = [self.cells[self.rows[0], method] for method in self.columns] if self.rows else []
+        titles = [method_label(method) if method else "Image" for method in self.columns]
+        self.titles.show_titles(titles[: len(top)], top)
+
+    def _order(self) -> None:
+        """Tab goes through the rows as they are read, whenever their parts were made."""
+        before = self.stands_after
+        for line in self.rows:
+            stops = [self.heads[line].remove] if isinstance(line, Entry) else []
+            for one in (*stops, *(self.cells[line, method] for method in self.columns)):
+                QWidget.setTabOrder(before, one)
+                before = one
 
     def _stretch(self) -> None:
         for down in range(self._grid.rowCount()):
@@ -140,17 +160,19 @@ class CompareGrid(QScrollArea):
             self._grid.addWidget(head, down, 0)
             head.show()
         elif line == _IMAGE:
-            self._put_other(_note("Image", "Where each model's evidence peaks, in that model's colour."), down, 0)
+            self._put_other(
+                row_note(_ROWS[_IMAGE], "Where each model's evidence peaks, in that model's colour."), down, 0
+            )
         else:
             words = "How far apart the models rank each place: 0 the same, 1 first and last."
-            self._put_other(_note("Disagreement", words), down, 0)
+            self._put_other(row_note(_ROWS[_RANKS], words), down, 0)
 
     def _put_other(self, widget: QWidget, down: int, across: int) -> None:
         self._others.append(widget)
         self._grid.addWidget(widget, down, across)
 
     def _make_cell(self, key: Key) -> CompareCell:
-        cell, intents = CompareCell(), self._intents
+        cell, intents = CompareCell(traced=self._traced), self._intents
         cell.setMinimumSize(*_SMALLEST)
         cell.slice_requested.connect(intents.set_slice)
         cell.window_requested.connect(intents.set_window)
@@ -178,6 +200,8 @@ class CompareGrid(QScrollArea):
                 cell.set_title("")
             else:
                 self._draw_ranks(cell, method, shown)
+            row = line.name if isinstance(line, Entry) else _ROWS[str(line)]
+            cell.setAccessibleName(" · ".join(word for word in (row, method and method_label(method)) if word))
 
     def _draw_model(self, cell: CompareCell, entry: Entry, method: str, found: Styles) -> None:
         amap = entry.map_of(method)
@@ -186,7 +210,6 @@ class CompareGrid(QScrollArea):
         cell.set_contours(contours(self._comparing, method, [entry]))
         words = map_words(entry, amap, self._comparing.comparison) if amap is not None else Words("")
         cell.set_title(words.title, words.subtitle, words.badge, words.kind)
-        cell.setAccessibleName(" · ".join(word for word in (entry.name, method and method_label(method)) if word))
 
     def _draw_ranks(self, cell: CompareCell, method: str, shown: bool) -> None:
         ranks = self._ranks_of(method)
@@ -257,17 +280,6 @@ class CompareGrid(QScrollArea):
         if drawing != self._drawing:
             self._drawing = drawing
             self._intents.drawing.emit(drawing)
-
-
-def _note(title: str, words: str) -> QWidget:
-    made = QWidget()
-    made.setFixedWidth(WIDTH)
-    column = QVBoxLayout(made)
-    column.setContentsMargins(theme.S + 2, theme.S, theme.S, theme.S)
-    column.addWidget(label(title))
-    column.addWidget(label(words, "muted", wraps=True))
-    column.addStretch(1)
-    return made
 
 
 def _empty(layout: QLayout) -> None:

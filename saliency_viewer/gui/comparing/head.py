@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QPushButton, QVBoxLayout, QWidget
 
 from saliency_viewer.domain import Prediction
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.comparing.state import Entry
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.model import Bar
-from saliency_viewer.gui.panels.parts import ElidedLabel, clear, label, row
+from saliency_viewer.gui.panels.parts import ElidedLabel, ShortLabel, clear, label, row
 
 WIDTH = 160
 _CLASSES = 3
+_LINES = 2  # of a name
 _STAGES = {"new": "Not asked yet: press Run.", "waiting": "Waiting for its turn.", "running": "Being asked…"}
 
 
@@ -28,17 +29,17 @@ class ModelHead(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.S + 2, theme.S, theme.S, theme.S)
         column.setSpacing(theme.XS)
-        self._name, self._dot = label("", wraps=True), label("●")
-        self._remove = QPushButton("Remove")
-        self._remove.setObjectName("mutedButton")
-        self._remove.clicked.connect(lambda: intents.compare_remove.emit(entry.name))
+        self._name, self._dot = ShortLabel(lines=_LINES), label("●")
+        self.remove = QPushButton("Remove")
+        self.remove.setObjectName("mutedButton")
+        self.remove.clicked.connect(lambda: intents.compare_remove.emit(entry.name))
         name = row(spacing=theme.XS + 2)
         name.addWidget(self._dot, 0, Qt.AlignmentFlag.AlignTop)
         name.addWidget(self._name, 1)
         column.addLayout(name)
         about = row()
         about.addWidget(ElidedLabel(entry.package, "muted"), 1)
-        about.addWidget(self._remove)
+        about.addWidget(self.remove)
         column.addLayout(about)
         self._answer = QVBoxLayout()
         self._answer.setSpacing(theme.XS)
@@ -49,13 +50,14 @@ class ModelHead(QFrame):
     def refresh(self, busy: bool) -> None:
         """Read the entry; while anything runs it cannot be taken out."""
         entry = self.entry
-        self._remove.setEnabled(not busy)
-        self._remove.setToolTip("Take this model out of the comparison")
+        self.remove.setEnabled(not busy)
+        self.remove.setToolTip("Take this model out of the comparison")
         shown = (entry.name, entry.colour, entry.stage, entry.result, entry.failure)
         if shown == self._shown:
             return
         self._shown = shown
         self._name.setText(entry.name)
+        self.remove.setAccessibleName(f"Remove {entry.name}")
         self._name.setToolTip(f"{entry.name}\nArchitecture {entry.card.architecture}")
         self._dot.setStyleSheet(f"color: {entry.colour};")
         clear(self._answer)
@@ -91,3 +93,15 @@ class ModelHead(QFrame):
             note = label("warnings: point here", "warning")
             note.setToolTip("\n".join(warnings))
             self._answer.addWidget(note)
+
+
+def row_note(title: str, words: str) -> QWidget:
+    """The head of a row that is no model's."""
+    made = QWidget()
+    made.setFixedWidth(WIDTH)
+    column = QVBoxLayout(made)
+    column.setContentsMargins(theme.S + 2, theme.S, theme.S, theme.S)
+    column.addWidget(label(title))
+    column.addWidget(label(words, "muted", wraps=True))
+    column.addStretch(1)
+    return made

@@ -30,8 +30,13 @@ from saliency_viewer.render import Scale
 
 _SCALES: tuple[tuple[Scale, str, str], ...] = (
     ("own", "each map its own", "Every map from its own smallest to its own largest value: shows where, not how much."),
-    ("method", "one per method", "All models' maps by one method share a scale: a paler map says less."),
-    ("all", "one for all", "Every map on one scale; methods have different units, so mind what you read from it."),
+    ("method", "one per method", "All models' maps by one method share a scale of raw values: a paler map says less."),
+    (
+        "all",
+        "shares of each peak",
+        "Every map divided by its own largest value, in the same colours: methods can be read beside each other, but "
+        "only where they point, not how strongly. Raw values of two methods have different units.",
+    ),
 )
 _HEIGHTS = [2000, 190]  # the grid gets what the table leaves
 _LEVELS = (5, 95)  # per cent
@@ -51,6 +56,7 @@ class ComparePage(QWidget):
         column.setSpacing(theme.S - 2)
         column.addWidget(self._top(recent))
         self.grid, self.table = CompareGrid(document, comparing, intents), AgreementTable(comparing)
+        self.grid.stands_after = self.ranks
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.addWidget(self.grid)
         parts.addWidget(self.table)
@@ -81,6 +87,7 @@ class ComparePage(QWidget):
         intents = self._intents
         add = QPushButton("Add model ▾")
         add.setObjectName("plain")
+        add.setAccessibleName("Add model")
         ask, take = intents.compare_add_dialog.emit, intents.compare_add.emit
         ways = [("Folder with model.toml…", lambda: ask("folder")), ("Zip…", lambda: ask("file"))]
         add.setMenu(opening_menu(add, intents, ways, lambda: recent.list.models, lambda path: take(path)))
@@ -96,6 +103,7 @@ class ComparePage(QWidget):
         back.clicked.connect(lambda: intents.show_images.emit())
         self.bar, self.words = QProgressBar(), ElidedLabel("", "muted")
         self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the comparison")
         self.bar.setRange(0, 1000)
         self.bar.setFixedWidth(120)
         line = row(add, self.go, self.bar)
@@ -107,6 +115,7 @@ class ComparePage(QWidget):
     def _options(self) -> QHBoxLayout:
         change = self._intents.compare_look.emit
         self.scale = QComboBox()
+        self.scale.setAccessibleName("Colours")
         for k, (_, name, tip) in enumerate(_SCALES):
             self.scale.addItem(name)
             self.scale.setItemData(k, tip, Qt.ItemDataRole.ToolTipRole)
@@ -126,6 +135,7 @@ class ComparePage(QWidget):
             box.clicked.connect(lambda on, name=name: change(name, on))
         self.plane = QComboBox()
         self.plane.setToolTip("Which way the volume is cut")
+        self.plane.setAccessibleName("Plane")
         self.plane.activated.connect(lambda axis: self._intents.set_axis.emit(axis))
         return row(
             label("Colours", "soft"), self.scale, self.plane, None, self.contours, self.level, self.share,

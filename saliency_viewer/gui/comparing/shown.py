@@ -9,7 +9,7 @@ from saliency_viewer.domain.statistics import OUTSIDE_REGIONS, WHOLE_IMAGE
 from saliency_viewer.gui.comparing.contours import Contour
 from saliency_viewer.gui.comparing.state import ComparingState, Entry
 from saliency_viewer.gui.state import DocumentState
-from saliency_viewer.render import RANKS, MapStyle, style_for
+from saliency_viewer.render import RANKS, MapStyle, shared_styles
 from saliency_viewer.spatial import Geometry
 
 _SHARE = "mass_fraction"
@@ -28,20 +28,13 @@ class Words:
 
 def styles(document: DocumentState, comparing: ComparingState) -> Styles:
     """The colours of each map, by (model's name, method): of its own, or of all that share a scale."""
-    view, look = document.view, comparing.look
     maps = {
         (entry.name, method): amap
         for entry in comparing.entries
         for method in comparing.methods
         if (amap := entry.map_of(method)) is not None
     }
-
-    def together(key: tuple[str, str]) -> list[AttributionMap]:
-        if look.scale == "own":
-            return [maps[key]]
-        return [amap for other, amap in maps.items() if look.scale == "all" or other[1] == key[1]]
-
-    return {key: style_for(together(key), view.fade, view.threshold) for key in maps}
+    return shared_styles(maps, comparing.look.scale, document.view.fade, document.view.threshold)
 
 
 def contours(comparing: ComparingState, method: str, entries: list[Entry]) -> tuple[Contour, ...]:
@@ -59,7 +52,7 @@ def map_words(entry: Entry, amap: AttributionMap, comparison: Comparison | None)
     The predicted class needs no words here: it stands at the row's head, and a small cell has room for few.
     """
     shares = region_shares(comparison, entry.name, amap.method)
-    said = " · ".join(f"{name} {100 * value:.0f} %" for name, value in shares)
+    said = " · ".join(f"{name}: {100 * value:.0f} %" for name, value in shares)
     if not amap.target_is_predicted:
         return Words(amap.target, said, "not predicted", "failed")
     return Words("", said, amap.validity.short or amap.validity.badge, amap.validity.badge)

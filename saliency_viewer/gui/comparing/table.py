@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
@@ -26,6 +26,8 @@ from saliency_viewer.gui.panels.parts import card, label, method_label, row
 
 _SAME_MODEL = "same model"
 _LOWEST = 84
+_WIDEST = 300  # of a column: long names must not push the numbers out of sight
+_DOT, _GAP = 8, 3
 _TABS = ("Between models", "Between methods", "Regions")
 _FEET = (
     "Two trainings of one architecture: repeatability. Two architectures: reproducibility. "
@@ -57,6 +59,7 @@ class Cell:
     text: str
     tip: str = ""
     colour: str = theme.TEXT
+    models: tuple[str, ...] = ()  # whose colours stand before it
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,13 @@ def _pair_words(key: tuple[str, ...], between_models: bool) -> tuple[Cell, ...]:
     a, b = method_label(method_a), method_label(method_b)
     methods = Cell(a if a == b else f"{a} – {b}")
     if not between_models:
-        return Cell(model_a), methods
-    return Cell(f"{model_a} – {model_b}"), methods, Cell(relation, "", theme.SOFT)
+        return _model_cell(model_a), methods
+    return _model_cell(model_a, model_b), methods, Cell(relation, "", theme.SOFT)
+
+
+def _model_cell(*models: str) -> Cell:
+    """Names can be longer than there is room: the tooltip says them whole, and the colours are those of the grid."""
+    return Cell(" – ".join(models), "\n".join(models), models=models)
 
 
 def _title(statistic: str, region: str) -> str:
@@ -134,7 +142,7 @@ def region_sheet(comparison: Comparison) -> Sheet:
     if not names:
         return Sheet((), ())
     lines = [
-        (Cell(model), Cell(method_label(method)), *(_share(shares.get(name)) for name in names))
+        (_model_cell(model), Cell(method_label(method)), *(_share(shares.get(name)) for name in names))
         for (model, method), shares in found.items()
     ]
     return Sheet(("Model", "Method", *names), tuple(lines))
@@ -182,7 +190,11 @@ class AgreementTable(QFrame):
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        table.horizontalHeader().setMaximumSectionSize(_WIDEST)
         table.verticalHeader().setDefaultSectionSize(24)
+        table.setIconSize(QSize(2 * _DOT + _GAP, _DOT))
+        table.setTextElideMode(Qt.TextElideMode.ElideRight)
+        table.setAccessibleName("How far the maps agree")
 
     @property
     def chosen(self) -> int:
@@ -211,11 +223,28 @@ class AgreementTable(QFrame):
         return (*reasons, "There is no region: draw or import one.")[self.chosen]
 
     def _write(self, down: int, line: Sequence[Cell]) -> None:
+        colours = {entry.name: entry.colour for entry in self._comparing.entries}
         for across, cell in enumerate(line):
             item = QTableWidgetItem(cell.text)
             item.setToolTip(cell.tip)
             item.setForeground(QColor(cell.colour))
+            if cell.models:
+                item.setIcon(_dots([colours[name] for name in cell.models if name in colours]))
             self.table.setItem(down, across, item)
+
+
+def _dots(colours: Sequence[str]) -> QIcon:
+    """Dots side by side, as they stand at the heads of the models' rows."""
+    ratio = 3  # sharp on every screen
+    picture = QPixmap((2 * _DOT + _GAP) * ratio, _DOT * ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    with QPainter(picture) as painter:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for k, colour in enumerate(colours[:2]):
+            painter.setBrush(QColor(colour))
+            painter.drawEllipse(k * (_DOT + _GAP) * ratio, 0, _DOT * ratio, _DOT * ratio)
+    return QIcon(picture)
 
 
 def _tab(text: str) -> QToolButton:

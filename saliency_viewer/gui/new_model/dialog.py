@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from saliency_viewer.gui.dialogs.paths import PathField
 from saliency_viewer.gui.new_model.card_form import CardForm
 from saliency_viewer.gui.new_model.network import NetworkCard
 from saliency_viewer.gui.new_model.outcome import OutcomeCard
+from saliency_viewer.gui.panels.form_area import FormArea
 from saliency_viewer.gui.panels.parts import label, row
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
@@ -84,17 +84,13 @@ class NewModelDialog(QDialog):
         self._refresh()
 
     def _assemble(self) -> None:
-        area = self._area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFixedWidth(_FORM_WIDTH)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._form = QWidget()
         left = QVBoxLayout(self._form)
         left.setContentsMargins(0, 0, theme.S, 0)
         left.setSpacing(theme.S)
         left.addWidget(self.network)
         left.addWidget(self.fields, 1)
-        area.setWidget(self._form)
+        area = self._area = FormArea(self._form, _FORM_WIDTH)
         middle = QHBoxLayout()
         middle.setSpacing(theme.M)
         middle.addWidget(area)

@@ -64,7 +64,8 @@ def number(largest: int) -> QSpinBox:
     """A whole number from 1."""
     made = QSpinBox()
     made.setRange(1, largest)
-    made.setFixedWidth(_NUMBER)
+    made.setMinimumWidth(_NUMBER)
+    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     made.setAlignment(Qt.AlignmentFlag.AlignCenter)
     return made
 

@@ -19,6 +19,7 @@ class LayerTree(QTreeWidget):
         super().__init__()
         self.setHeaderLabels(["Layer", "Kind", "Channels", "Maps"])
         self.setUniformRowHeights(True)
+        self.setAccessibleName("Layers of the network")
         self.itemDoubleClicked.connect(lambda item, _column: self._take(item))
         header = self.header()
         header.setStretchLastSection(False)

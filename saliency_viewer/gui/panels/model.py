@@ -11,10 +11,11 @@ from saliency_viewer.gui import theme
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.memory import RecentFiles
 from saliency_viewer.gui.panels.menus import opening_menu
-from saliency_viewer.gui.panels.parts import card, clear, label, row
+from saliency_viewer.gui.panels.parts import ElidedLabel, card, clear, label, row
 from saliency_viewer.gui.state import DocumentState
 
 _SHOWN_CLASSES = 6
+_NAMES = 112  # pixels
 
 
 class Bar(QWidget):
@@ -44,7 +45,7 @@ class ModelPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(frame)
-        self._name, self._version = label("No model yet"), label("", "muted")
+        self._name, self._version = ElidedLabel("No model yet"), label("", "muted")
         choose = QPushButton("Choose ▾")
         choose.setToolTip("Choose a model package: a folder with model.toml, or a zip")
         ask, take = intents.choose_model_dialog.emit, intents.choose_model.emit
@@ -90,8 +91,8 @@ class ModelPanel(QWidget):
         order = sorted(range(len(prediction.classes)), key=lambda k: -prediction.probabilities[k])
         for k in order[:_SHOWN_CLASSES]:
             probability = float(prediction.probabilities[k])
-            name, value = label(prediction.classes[k]), label(f"{probability:.2f}")
-            name.setMinimumWidth(96)
+            name, value = ElidedLabel(prediction.classes[k]), label(f"{probability:.2f}")
+            name.setFixedWidth(_NAMES)
             line = row(name)
             line.addWidget(Bar(probability, k == prediction.predicted), 1)
             line.addWidget(value)

@@ -26,6 +26,7 @@ class ParameterForm(QWidget):
         for spec in specs:
             field = _field(spec)
             field.setToolTip(_tip(spec))
+            field.setAccessibleName(spec.label)
             name = label(f"{spec.label} ({spec.unit})" if spec.unit else spec.label, "soft")
             name.setToolTip(_tip(spec))
             name.setMinimumWidth(names)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QPointF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QEvent, QPointF, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QTextLayout, QTextOption
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -60,6 +60,60 @@ class ElidedLabel(QLabel):
 
     def _shown(self) -> str:
         return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width())
+
+
+class ShortLabel(QLabel):
+    """Plain text in a few lines that ends in an ellipsis where they do not suffice; its tooltip then says it whole."""
+
+    def __init__(self, text: str = "", name: str = "", lines: int = 2) -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setObjectName(name)
+        self.setWordWrap(True)
+        self._most = lines
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """A few letters of one line are enough."""
+        height = self.fontMetrics().lineSpacing()
+        return QSize(3 * height, height)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """As wide as the text in one line."""
+        metrics = self.fontMetrics()
+        return QSize(metrics.horizontalAdvance(self.text()) + 1, metrics.lineSpacing())
+
+    def heightForWidth(self, width: int) -> int:  # noqa: N802 - Qt's name
+        """As many lines as there are."""
+        return len(self.lines(width)) * self.fontMetrics().lineSpacing()
+
+    def lines(self, width: int) -> list[str]:
+        """What is drawn into ``width`` pixels."""
+        layout = QTextLayout(self.text(), self.font())
+        option = QTextOption()
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        layout.setTextOption(option)
+        found: list[str] = []
+        layout.beginLayout()
+        while (line := layout.createLine()).isValid():
+            line.setLineWidth(max(width, 1))
+            start = line.textStart()
+            found.append(self.text()[start : start + line.textLength()].rstrip())
+            if len(found) == self._most:
+                found[-1] = self.fontMetrics().elidedText(self.text()[start:], Qt.TextElideMode.ElideRight, width)
+                break
+        layout.endLayout()
+        return found
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw line below line."""
+        step = self.fontMetrics().lineSpacing()
+        with QPainter(self) as painter:
+            for down, line in enumerate(self.lines(self.width())):
+                place = QRect(0, down * step, self.width(), step)
+                self.style().drawItemText(
+                    painter, place, Qt.AlignmentFlag.AlignLeft, self.palette(), self.isEnabled(), line,
+                    self.foregroundRole(),
+                )  # fmt: skip
 
 
 class TickBox(QCheckBox):

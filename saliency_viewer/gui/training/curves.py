@@ -109,6 +109,8 @@ class _Plot:
         self.view = pg.PlotWidget(background=theme.CARD)
         self.view.setAntialiasing(True)
         self.view.setMouseEnabled(x=False, y=False)
+        self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # nothing in it can be done; its words stand below
+        self.view.setAccessibleName(f"{name} of each epoch")
         self.view.setMenuEnabled(False)
         self.view.hideButtons()
         self.view.showGrid(x=False, y=True, alpha=0.25)

@@ -143,6 +143,8 @@ def _form(*rows: tuple[str, QWidget]) -> QFormLayout:
     made.setSpacing(theme.XS)
     for name, field in rows:
         said = label(name, "soft")
+        if not field.accessibleName():
+            field.setAccessibleName(name)
         said.setMinimumSize(_NAMES, field.sizeHint().height())
         made.addRow(said, field)
     return made

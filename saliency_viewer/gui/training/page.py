@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QHideEvent, QShowEvent
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -19,6 +18,7 @@ from saliency_viewer.gui import theme
 from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
+from saliency_viewer.gui.panels.form_area import FormArea
 from saliency_viewer.gui.panels.methods import time_left
 from saliency_viewer.gui.panels.parts import label, row, section
 from saliency_viewer.gui.training.curves import TrainingCurves
@@ -29,6 +29,7 @@ from saliency_viewer.gui.training.run import Phase, Task, Training
 _SIZE = (1180, 800)
 _FORM_WIDTH = 420
 _STEPS = 1000
+_PAUSE = 200  # ms between two drawings of the curves
 _LINES = 5000  # of the log; an older one goes
 _SAID: dict[Phase, str] = {
     "checked": "The data can be trained on. The log says what was found.",
@@ -66,8 +67,11 @@ class TrainingPage(QWidget):
         self.bar, self.words, self.message = QProgressBar(), label("", "soft"), label("", "soft", wraps=True)
         self.bar.setRange(0, _STEPS)
         self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the training")
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
+        self.log.setAccessibleName("Log")
+        self.log.setTabChangesFocus(True)
         self.log.setObjectName("code")
         self.log.setMaximumBlockCount(_LINES)
         self.log.setPlaceholderText("What the training says of itself")
@@ -77,8 +81,14 @@ class TrainingPage(QWidget):
         self._intents = intents
         self._assemble()
         training.changed.connect(self.refresh)
-        training.epochs_changed.connect(self._draw)
+        # Epochs may come faster than curves are drawn: when a training goes on, or on very little data.
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_PAUSE)
+        self._later.timeout.connect(self._draw)
+        training.epochs_changed.connect(self._draw_soon)
         training.told.connect(self.log.appendPlainText)
+        QShortcut(QKeySequence(Qt.Key.Key_Escape), self).activated.connect(self.close)
         self.refresh()
 
     def start(self, task: Task) -> None:
@@ -107,7 +117,12 @@ class TrainingPage(QWidget):
         if not run.running:
             self._draw()
 
+    def _draw_soon(self) -> None:
+        if not self._later.isActive():
+            self._later.start()
+
     def _draw(self) -> None:
+        self._later.stop()
         self.curves.show_epochs(self._training.run.epochs, self._training.run.running)
 
     def _say(self, words: str, colour: str) -> None:
@@ -126,12 +141,7 @@ class TrainingPage(QWidget):
     def _assemble(self) -> None:
         left = QVBoxLayout()
         left.setSpacing(theme.M)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFixedWidth(_FORM_WIDTH)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(self.form)
-        left.addWidget(area, 1)
+        left.addWidget(FormArea(self.form, _FORM_WIDTH), 1)
         left.addLayout(row(self.check, None, self.resume, self.go))
         right = QVBoxLayout()
         right.setSpacing(theme.S)

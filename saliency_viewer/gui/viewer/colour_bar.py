@@ -44,7 +44,7 @@ class ColourBar(QWidget):
         """The words at the bottom and at the top; empty without a map."""
         if self._style is None or self._style.is_empty:
             return "", ""
-        return raw_number(self._style.low), raw_number(self._style.high)
+        return self._style.end_words(raw_number)
 
     def set_style(self, style: MapStyle | None) -> None:
         """Show the colours and limits of ``style``; None hides the bar."""
@@ -55,7 +55,8 @@ class ColourBar(QWidget):
             self._image = to_image(np.repeat(column, 2, axis=1))
         self._style = style
         if style is not None:
-            words = NO_EVIDENCE if style.is_empty else f"from {self.labels[0]} to {self.labels[1]}"
+            of = " of the map's own largest value" if style.relative else ""
+            words = NO_EVIDENCE if style.is_empty else f"from {self.labels[0]} to {self.labels[1]}{of}"
             self.setAccessibleDescription(words)
         self.setVisible(style is not None)
         self.update()

@@ -20,17 +20,36 @@ _KEPT_PATHS = 256
 _LARGE_PIXEL = 5.0  # points
 
 
-class RegionsLayer:
-    """Draws every visible region's outline with a light fill.
+class OutlinePaths:
+    """Outlines that were traced before; viewports of the same slices can share them.
 
     A region's paths are kept per slice for as long as the region itself is the same object, so that
     editing one region outlines only that one again.
     """
 
     def __init__(self) -> None:
+        self._paths: OrderedDict[tuple[int, int, int, bool], tuple[Region, QPainterPath]] = OrderedDict()
+
+    def of(self, region: Region, axis: int, index: int, smooth: bool) -> QPainterPath:
+        """As :func:`outline_path`."""
+        key = (id(region), axis, index, smooth)
+        kept = self._paths.get(key)
+        if kept is None or kept[0] is not region:  # an id can be used again after its object is gone
+            kept = region, outline_path(region, axis, index, smooth)
+            self._paths[key] = kept
+        self._paths.move_to_end(key)
+        while len(self._paths) > _KEPT_PATHS:
+            self._paths.popitem(last=False)
+        return kept[1]
+
+
+class RegionsLayer:
+    """Draws every visible region's outline with a light fill."""
+
+    def __init__(self, paths: OutlinePaths | None = None) -> None:
         self._regions: RegionSet | None = None
         self._selected: str | None = None
-        self._paths: OrderedDict[tuple[int, int, int, bool], tuple[Region, QPainterPath]] = OrderedDict()
+        self._paths = paths or OutlinePaths()
 
     def set_regions(self, regions: RegionSet | None, selected: str | None) -> None:
         """What to draw, and which one is being edited."""
@@ -56,7 +75,7 @@ class RegionsLayer:
         smooth = sqrt(abs(to_viewport.determinant())) < _LARGE_PIXEL
         for region in self._regions.regions:
             if region.visible:
-                path = self._path(region, axis, index, smooth)
+                path = self._paths.of(region, axis, index, smooth)
                 if not path.isEmpty():
                     self._paint_one(painter, region, path, to_viewport)
 
@@ -73,17 +92,6 @@ class RegionsLayer:
         if region.locked:
             pen.setDashPattern([4.0, 2.5])
         _draw_lines(painter, lines, pen)
-
-    def _path(self, region: Region, axis: int, index: int, smooth: bool) -> QPainterPath:
-        key = (id(region), axis, index, smooth)
-        kept = self._paths.get(key)
-        if kept is None or kept[0] is not region:  # an id can be used again after its object is gone
-            kept = region, outline_path(region, axis, index, smooth)
-            self._paths[key] = kept
-        self._paths.move_to_end(key)
-        while len(self._paths) > _KEPT_PATHS:
-            self._paths.popitem(last=False)
-        return kept[1]
 
 
 def outline_path(region: Region, axis: int, index: int, smooth: bool = False) -> QPainterPath:
