@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Call:
     only_first: bool = False
 
 
+@functools.cache
 def operator(namespace: str, name: str, overload: str) -> Operator:
     """The operator ``namespace::name.overload``. Raises :class:`UserError` for all that is not allowed."""
     if quantised(namespace, name):

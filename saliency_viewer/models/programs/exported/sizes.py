@@ -15,9 +15,12 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function of sizes, which in Python could grow beyond all memory."""
 
     def sized(*given: Any) -> Any:
-        powers = function is python.pow and not (abs(given[0]) <= _LARGEST and 0 <= abs(given[1]) <= _LARGEST_POWER)
-        result = math.inf if powers else function(*given)
-        if isinstance(result, (int, float)) and abs(result) > _LARGEST:
+        if not all(isinstance(number, (int, float)) for number in given):
+            raise TypeError("a size that is no number")
+        if function is python.pow and abs(given[1]) > _LARGEST_POWER:
+            raise ValueError("a size beyond all bounds")
+        result = function(*given)
+        if abs(result) > _LARGEST:
             raise ValueError("a size beyond all bounds")
         return result
 

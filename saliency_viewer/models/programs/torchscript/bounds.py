@@ -67,6 +67,8 @@ def _turns(value: Any, seen: set[str]) -> float:
         return float(found) if isinstance(found, int) and found <= _MOST_STEPS else math.inf
     if str(value.type()) == "Tensor":
         return 1.0  # its sizes are meant
+    if value.type().kind() == "ListType" and node.kind() == "prim::Param":
+        return _LARGEST_SIZE  # its length is meant
     if node.kind() not in _OF_SIZES or value.debugName() in seen:
         return math.inf
     seen.add(value.debugName())

@@ -21,10 +21,14 @@ from saliency_viewer.models.programs.steps import OnDevice, Program, Scope, Valu
 from saliency_viewer.models.programs.torchscript.loading import Script
 from saliency_viewer.models.programs.torchscript.plain import FORMATS, NUMBERS, OF_ANYTHING, OF_CONTAINERS, TYPES
 
-_MOST_NODES = 300_000  # a loop could be endless
+_MOST_NODES = 200_000
+_MOST_TURNS = 5_000  # of all loops: one could be endless
 _LONGEST = 1_000_000  # a list could grow without end
 _OF_SHAPES = frozenset({"size", "dim", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous"})
 _NUMBERS = frozenset({"Int", "Float", "Bool", "item", "IntImplicit", "FloatImplicit", "ScalarImplicit"})
+_ARITHMETIC = frozenset(
+    {"add", "sub", "mul", "div", "floordiv", "remainder", "neg", "eq", "ne", "lt", "le", "gt", "ge"}
+)
 
 
 class Unreadable(Exception):  # noqa: N818 - the program may still run as it is
@@ -41,7 +45,7 @@ def read_torchscript(script: Script, shape: tuple[int, ...]) -> Program:
     try:
         return reader.recorded(reader.answer(script.module))
     except MISTAKES as error:
-        raise Unreadable(f"{type(error).__name__}: {error}") from error
+        raise Unreadable("it does what was not foreseen, or does not run on this input") from error
 
 
 class _Module:
@@ -69,7 +73,7 @@ class _Reader(Recorder):
         self._known: dict[str, Any] = {}
         self._around = ""  # the path of the module whose method is followed
         self._attributes: dict[str, Any] = {}
-        self._count = 0
+        self._count = self._turns = 0
         self._calls = itertools.count()
 
     def answer(self, module: Any) -> Any:
@@ -167,6 +171,9 @@ class _Reader(Recorder):
             self._known.update({name.debugName(): value for name, value in zip(names, carried, strict=True)})
             goes_on, *carried = self._block(body)
             turn += 1
+            self._turns += 1
+            if self._turns > _MOST_TURNS:
+                raise Unreadable("a loop runs for too long")
         return carried
 
     @staticmethod
@@ -204,6 +211,8 @@ class _Reader(Recorder):
         if name in _NUMBERS:
             return self._number(name, given[0])
         found = operator("aten", name, overload)
+        if name in _ARITHMETIC and all(isinstance(value, (int, float)) for value in given):
+            return found.overload(*given)
         declared = found.overload._schema.arguments
         plain = [argument for argument in declared if not argument.kwarg_only]
         arguments = [_typed(argument.real_type, value) for argument, value in zip(declared, given, strict=False)]
