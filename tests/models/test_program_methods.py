@@ -20,9 +20,8 @@ METHOD_IDS = (
     *("lrp-epsilon-plus", "excitation-backprop", "integrated-gradients", "ablation-cam"),
 )
 # Few samples: what is tested is whether a method applies, not how well it estimates.
-FEW = {
-    **dict.fromkeys(("smooth-grad", "smooth-grad-squared", "var-grad", "gradient-shap"), {"samples": 2}),
-    **dict.fromkeys(("smooth-integrated-gradients", "noise-tunnel-ig"), {"samples": 2}),
+SAMPLED = ("smooth-grad", "smooth-grad-squared", "var-grad", "gradient-shap", "smooth-integrated-gradients")
+FEW = {key: {"samples": 2} for key in (*SAMPLED, "noise-tunnel-ig")} | {
     "guided-ig": {"steps": 5},
     "rise": {"samples": 20},
 }
