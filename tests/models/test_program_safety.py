@@ -107,6 +107,8 @@ def test_source_that_writes_files_is_never_run(script, tmp_path, line):
         "y = ops.prim.rpc_sync(x)",
         "y = __torch__.torch.classes.rnn.CellParamsBase()",
         "n = __torch__.torch\n    y = n.classes.rnn.CellParamsBase()",
+        "y = 1  # no comment",
+        "y = 1 $ 2",
         "y = 'torch'",
         'y = """torch"""',
         'y = r"torch"',

@@ -171,6 +171,34 @@ def test_a_loop_without_a_foreseen_end_is_never_run(network):
     assert "torch.export" in caught.value.hint
 
 
+class Twice(nn.Module):
+    """Calls the module inside twice, which calls the one inside twice, and so on."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.inner = Twice(depth - 1) if depth else nn.ReLU()
+
+    def forward(self, x):
+        return self.inner(self.inner(x))
+
+
+class Rarely(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Twice(40)
+
+    def forward(self, x):
+        if x.shape[1] > 100:
+            x = self.inner(x)
+        return x.mean((2, 3))
+
+
+def test_calls_that_double_are_never_put_together():
+    """Torch puts all calls together before it runs anything, also those in branches that are not taken."""
+    with pytest.raises(UserError, match="more steps than any network"):
+        opened(Rarely(), (1, 1, 4, 4), "script")
+
+
 def test_a_program_of_few_turns_on_pixels_is_run():
     class Halving(nn.Module):
         def forward(self, x):

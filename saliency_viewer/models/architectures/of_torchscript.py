@@ -15,12 +15,13 @@ _SAME = 1e-4  # of the largest output
 def build(request: Request) -> nn.Module:
     """The network as a tree of modules where the program can be read; else the program as it is."""
     from saliency_viewer.models.programs.finishing import finished
-    from saliency_viewer.models.programs.torchscript.bounds import require_end
+    from saliency_viewer.models.programs.torchscript.bounds import require_end, require_small
     from saliency_viewer.models.programs.torchscript.loading import load_script
     from saliency_viewer.models.programs.torchscript.reading import Unreadable, read_torchscript
     from saliency_viewer.models.programs.torchscript.scripted import Scripted
 
     script = load_script(request.content)
+    require_small(script)
     try:
         network = finished(read_torchscript(script, request.shape), request.shape)
         if _agree(network, script.module, request.shape):

@@ -17,14 +17,18 @@ _OF_SIZES = frozenset(
 )
 
 
+def require_small(script: Script) -> None:
+    """Raise :class:`UserError` for functions that call each other so often that torch could not put them together."""
+    if _steps(script, loops=False) > _MOST_STEPS:
+        raise UserError(
+            "The TorchScript program has far more steps than any network, so it was not run.",
+            "Export the network with torch.export.",
+        )
+
+
 def require_end(script: Script) -> None:
     """Raise :class:`UserError` for loops that go on while something holds, and for far too many steps."""
-    root = script.module._c._get_method("forward").graph
-    try:
-        steps = _Bounds(script.graphs).of(root)
-    except RecursionError:
-        steps = math.inf
-    if steps > _MOST_STEPS:
+    if _steps(script, loops=True) > _MOST_STEPS:
         raise UserError(
             "The TorchScript program has a loop that may never end, because how often it runs depends on what is in "
             "the image, so it was not run.",
@@ -32,11 +36,19 @@ def require_end(script: Script) -> None:
         )
 
 
-class _Bounds:
-    """How many steps graphs take at most."""
+def _steps(script: Script, loops: bool) -> float:
+    try:
+        return _Bounds(script.graphs, loops).of(script.module._c._get_method("forward").graph)
+    except RecursionError:
+        return math.inf
 
-    def __init__(self, graphs: Mapping[str, Any]) -> None:
+
+class _Bounds:
+    """How many steps graphs take at most; without ``loops`` every loop counts once."""
+
+    def __init__(self, graphs: Mapping[str, Any], loops: bool) -> None:
         self._graphs = graphs
+        self._loops = loops
         self._found: dict[str, float] = {}
 
     def of(self, block: Any) -> float:
@@ -51,11 +63,13 @@ class _Bounds:
             # Of an interface nobody knows which method it is: one without a graph counts as endless.
             return self._named(f"{next(node.inputs()).type().annotation_str}.{node.s('name')}")
         inside = sum(self.of(block) for block in node.blocks())
-        return 1 + (_turns(next(node.inputs()), set()) * inside if kind == "prim::Loop" else inside)
+        counted = self._loops and kind == "prim::Loop"
+        return 1 + (_turns(next(node.inputs()), set()) * inside if counted else inside)
 
     def _named(self, name: str) -> float:
         if name not in self._found:
-            self._found[name] = self.of(self._graphs[name]) if name in self._graphs else math.inf
+            unknown = math.inf if self._loops else 1.0
+            self._found[name] = self.of(self._graphs[name]) if name in self._graphs else unknown
         return self._found[name]
 
 

@@ -28,7 +28,8 @@ _PRIM = frozenset(
     | {"unchecked_cast", "unchecked_unwrap_optional", "EnumName", "EnumValue", "StringIndex", "ModuleContainerIndex"}
 )
 _CLASSES = ["torch", ".", "classes"]
-_WORDS = (tokenize.NAME, tokenize.OP, tokenize.STRING, tokenize.NUMBER, tokenize.ERRORTOKEN)
+_WORDS = (tokenize.NAME, tokenize.OP, tokenize.STRING, tokenize.NUMBER)
+_BETWEEN = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING, tokenize.ENDMARKER)
 
 
 def look_through(source: bytes) -> None:
@@ -49,7 +50,7 @@ def look_through(source: bytes) -> None:
 
 
 def _words(source: bytes) -> list[str]:
-    """Names, signs and texts, without comments. Only what torch itself writes: there all parsers read the same."""
+    """Names, signs and texts. Only what torch itself writes, which is no comments: there all parsers read the same."""
     found: list[str] = []
     depth = blocks = length = 0
     source.decode("ascii")
@@ -59,7 +60,8 @@ def _words(source: bytes) -> list[str]:
         if token.type in _WORDS:
             depth += (token.string in "([{") - (token.string in ")]}")
             found.append(token.string)
-        odd = token.type == tokenize.STRING and (not token.string.startswith('"') or token.string.startswith('"""'))
+        odd = token.type not in _WORDS + _BETWEEN
+        odd |= token.type == tokenize.STRING and (not token.string.startswith('"') or token.string.startswith('"""'))
         if odd or max(depth, blocks) > _DEEPEST or length > _LONGEST:
             raise ValueError("source that torch does not write")
     return found
