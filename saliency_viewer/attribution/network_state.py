@@ -149,7 +149,8 @@ class _Buffers:
         for module, name in self._empty:
             module._buffers[name] = None
         for module, name, buffer in self._kept:
-            if module._buffers.get(name) is not buffer:
+            buffers = module._buffers  # of TorchScript no dictionary, though it can be asked like one
+            if name not in buffers or buffers[name] is not buffer:
                 module._buffers[name] = buffer
         if None in self._versions or self._versions != [_version(buffer) for _, _, buffer in self._kept]:
             self._rewrite()

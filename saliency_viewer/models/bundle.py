@@ -117,7 +117,7 @@ def _network(config: BundleConfig, files: PackageFiles, doubts: list[str]) -> tu
     if named is not None and not foreign and files.has(_WEIGHTS):
         return f"monai:{named[1]}", arguments, _WEIGHTS
     if files.has(_PROGRAM):
-        doubts.append("The bundle's network is taken from its TorchScript program, inside which rules cannot look.")
+        doubts.append("The bundle's network is taken from its TorchScript program.")
         return "torchscript", {}, _PROGRAM
     if named is None or foreign:
         what = f"its argument '{foreign[0]}' is a piece of Python" if foreign else "it is not one of MONAI's own"

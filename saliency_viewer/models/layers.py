@@ -65,7 +65,10 @@ def _shapes_noted(network: nn.Module, shapes: dict[int, tuple[int, ...]]) -> Ite
         if shape is not None and len(shape) > 1:
             shapes[id(module)] = tuple(int(size) for size in shape[1:])
 
-    handles = [module.register_forward_hook(note) for module in network.modules()]
+    import torch
+
+    own = [module for module in network.modules() if not isinstance(module, torch.jit.ScriptModule)]  # takes no hooks
+    handles = [module.register_forward_hook(note) for module in own]
     try:
         yield
     finally:

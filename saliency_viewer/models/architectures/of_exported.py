@@ -15,4 +15,4 @@ def build(request: Request) -> nn.Module:
     from saliency_viewer.models.programs.exported.reading import read_exported
     from saliency_viewer.models.programs.finishing import finished
 
-    return finished(*read_exported(request.content))
+    return finished(*read_exported(request.content, request.shape))

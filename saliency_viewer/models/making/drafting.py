@@ -15,7 +15,7 @@ def draft_card(inspection: Inspection, candidate: Candidate) -> ModelCard:
     layout = _layout(candidate)
     channels = candidate.channels or (1 if layout == "3d" else _COLOURS)
     size = candidate.size if len(candidate.size) == (3 if layout == "3d" else 2) else ()
-    name = candidate.architecture.rpartition(":")[2]
+    name = candidate.architecture.partition(":")[2] or "network"  # programs have no name
     return ModelCard(
         name=f"My {name}",
         version="1.0",

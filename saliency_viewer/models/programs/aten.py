@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from saliency_viewer.errors import UserError
 _INNER = frozenset(
     {"_unsafe_view", "_to_copy", "_scaled_dot_product_efficient_attention", "_prelu_kernel", "_safe_softmax"}
     | {"_conj", "_weight_norm", "_euclidean_dist", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_set_item"}
-    | {"_native_multi_head_attention", "_transformer_encoder_layer_fwd"}
+    | {"_native_multi_head_attention", "_transformer_encoder_layer_fwd", "_log_softmax", "_shape_as_tensor"}
+    | {"__range_length", "__derive_index", "_unwrap_optional"}  # of TorchScript's numbers and lists
 )
 # Operators that touch files or memory that is not theirs, or trust one backend's data.
 _HARMFUL = re.compile(
@@ -54,6 +56,7 @@ class Call:
     only_first: bool = False
 
 
+@functools.cache
 def operator(namespace: str, name: str, overload: str) -> Operator:
     """The operator ``namespace::name.overload``. Raises :class:`UserError` for all that is not allowed."""
     if quantised(namespace, name):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.models.programs.steps import Program, Step, Value, leaves
+from saliency_viewer.runtime.memory import require_memory
 
 _RESHAPING = frozenset({"view", "reshape", "unsafe_view"})
 _JOINING = frozenset({"cat", "concat", "concatenate"})
@@ -36,6 +37,7 @@ def any_batch(program: Program, shape: tuple[int, ...]) -> tuple[Program, int, S
     ``shape`` is that of the example with which it was exported, (N, ...). The third is the shape of every value for
     the example. Raises whatever the program itself does.
     """
+    require_memory(8 * math.prod(shape), "An input of the program")  # two of them, of 4 bytes a number
     made = torch.Generator().manual_seed(0)
     rows = torch.randn((2 * shape[0], *shape[1:]), generator=made)
     written, before = _run(program, rows[: shape[0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.batch import any_batch
 from saliency_viewer.models.programs.block import Block, build_tree
 from saliency_viewer.models.programs.fusing import fused
-from saliency_viewer.models.programs.steps import Program, Step, mapped
+from saliency_viewer.models.programs.steps import Program, Scope, Step, mapped
 from saliency_viewer.models.sound_tensors import in_float32, refuse_no_numbers
 
 _ROUNDED = (torch.float16, torch.bfloat16, torch.float64)
@@ -27,6 +28,9 @@ _TRAINING = {
     "feature_alpha_dropout": (2, "train"),
     "rrelu": (3, "training"),
 }
+_NO_LAYERS = frozenset(
+    {"getitem", "part", "sym_size", "mul", "add", "sub", "floordiv"}
+)  # numbers, and parts of outputs
 _UPDATING = frozenset({"native_batch_norm_legit", "native_batch_norm", "batch_norm_with_update"})
 
 
@@ -38,7 +42,7 @@ def finished(program: Program, shape: tuple[int, ...]) -> Block:
     """
     _refuse_training(program)
     steps = [_in_float32(step) for step in program.steps]
-    single = replace(program, steps=steps, weights=in_float32(program.weights))
+    single = replace(program, steps=_with_layers(steps), weights=in_float32(program.weights))
     refuse_no_numbers(single.weights)
     try:
         freed, only, shapes = any_batch(fused(single), shape)
@@ -52,6 +56,19 @@ def finished(program: Program, shape: tuple[int, ...]) -> Block:
     network = build_tree(freed, only, {key: len(sizes) for key, sizes in shapes.items()})
     network.eval()
     return network
+
+
+def _with_layers(steps: list[Step]) -> list[Step]:
+    """Where the file names no modules, as frozen programs do not, every operator is one: ``conv2d_1``, ``conv2d_2``."""
+    if any(step.scopes for step in steps):
+        return steps
+    seen: Counter[str] = Counter()
+    named = []
+    for step in steps:
+        seen[step.name] += 1
+        scopes = () if step.name in _NO_LAYERS else (Scope(f"{step.name}_{seen[step.name]}"),)
+        named.append(replace(step, scopes=scopes))
+    return named
 
 
 def _in_float32(step: Step) -> Step:

@@ -46,8 +46,8 @@ class Recorder:
         self.input = self._new(torch.empty(shape, device="meta"))
 
     def recorded(self, output: Any) -> Program:
-        """Everything as a program that gives ``output``."""
-        found = list(leaves(output))
+        """Everything as a program that gives ``output``, in which auxiliary heads may give nothing."""
+        found = [leaf for leaf in leaves(output) if leaf is not None]
         if not found or not all(isinstance(leaf, Value) for leaf in found):
             raise UserError("The network's answer does not depend on the image.", "Export it again.")
         parameters = frozenset(self._weights) - self._statistics

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -41,11 +40,9 @@ def _of_shapes(architecture: str, inputs: Shape, outputs: Shape, channels_last: 
 
 
 def _torchscript(content: bytes) -> Candidate:
-    import torch
+    from saliency_viewer.models.programs.torchscript.loading import load_script
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is deprecated, which is said at every call
-        program: Any = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
+    program = load_script(content).module
     shapes = [tuple(value.shape) for key, value in program.state_dict().items() if key.endswith("weight")]
     stem = next((shape for shape in shapes if len(shape) > 2 and shape[1] <= _CHANNELS), None)
     head = next((shape for shape in reversed(shapes) if len(shape) == 2), None)

@@ -47,6 +47,9 @@ class Archive:
             self._zip = zipfile.ZipFile(io.BytesIO(content))
         except zipfile.BadZipFile as error:
             raise damaged("an exported program", error) from error
+        if min((member.header_offset for member in self._zip.infolist()), default=1):
+            # The end is missing, and what was found is the end of an archive inside.
+            raise damaged("an exported program", zipfile.BadZipFile("no end"))
         names = self._zip.namelist()
         found = next((name for name in names if name.endswith(("/" + _MODEL, "/" + _OLD_MODEL))), "")
         self._top = found.removesuffix(_MODEL).removesuffix(_OLD_MODEL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator as python
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,25 +14,10 @@ from torch import Tensor
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.aten import Call, Operator, operator
 from saliency_viewer.models.programs.exported.archive import DTYPES, Archive
+from saliency_viewer.models.programs.exported.sizes import OF_SIZES
 from saliency_viewer.models.programs.faults import damaged
 from saliency_viewer.models.programs.steps import OnDevice, Program, Scope, Step, Value, Weight
 
-# What programs of any batch or image size compute with sizes.
-_OF_SIZES: dict[str, Callable[..., Any]] = {
-    **{
-        f"_operator.{name}": getattr(python, name)
-        for name in ("add", "sub", "mul", "floordiv", "mod", "neg", "getitem")
-    },
-    **{f"_operator.{name}": getattr(python, name) for name in ("truediv", "pow", "eq", "ne", "lt", "le", "gt", "ge")},
-    **{f"_operator.{name}": getattr(python, name) for name in ("and_", "or_", "not_")},
-    **{f"math.{name}": getattr(math, name) for name in ("ceil", "floor", "trunc", "sqrt")},
-    "torch.sym_max": max,
-    "torch.sym_min": min,
-    "torch.sym_int": int,
-    "torch.sym_float": float,
-    "torch.sym_not": python.not_,
-    "torch._sym_sqrt": math.sqrt,
-}
 _LAID_OUT = "torch.ops.aten.as_strided.default"
 _CHECKS = frozenset({"_assert_scalar", "_assert_async", "_assert_tensor_metadata", "sym_constrain_range"})
 _CHECKS |= {"sym_constrain_range_for_size", "_functional_assert_async"}
@@ -40,18 +25,32 @@ _FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channel
 _CONSTANT_INPUTS = ("as_int", "as_float", "as_bool", "as_none", "as_string")
 
 
-def read_exported(content: bytes) -> tuple[Program, tuple[int, ...]]:
-    """The program in a .pt2 file, and the shape of the input with which it was exported.
+def read_exported(content: bytes, wanted: tuple[int, ...]) -> tuple[Program, tuple[int, ...]]:
+    """The program in a .pt2 file, and the shape of an input that it takes: ``wanted``, or with a fixed batch.
 
-    Raises :class:`UserError` for damaged files, and for those that would run anything but torch's operators.
+    Raises :class:`UserError` for damaged files, for those that would run anything but torch's operators, and for
+    programs that take inputs of another shape than ``wanted``, (1, ...).
     """
     archive = Archive(content)
     written = archive.program()
     try:
         reader = _Reader(written["graph_module"], archive.tensors())
-        return reader.program(), reader.shape
+        program = reader.program()
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise damaged("an exported program", error) from error
+    _require_fit(reader.sizes[1:], wanted[1:])
+    return program, (reader.sizes[0] or wanted[0], *wanted[1:])
+
+
+def _require_fit(sizes: Sequence[int | None], wanted: Sequence[int]) -> None:
+    free = len(sizes) == len(wanted) and all(size in (None, one) for size, one in zip(sizes, wanted, strict=True))
+    if not free:
+        described = " x ".join("any" if size is None else str(size) for size in sizes)
+        raise UserError(
+            f"The program was exported for inputs of {described}, and model.toml describes "
+            f"{' x '.join(map(str, wanted))} (channels, size).",
+            "Write its channels and size under [input], or export it again for that size.",
+        )
 
 
 class _Reader:
@@ -61,7 +60,7 @@ class _Reader:
         self._tensors = tensors
         self._known: dict[str, Any] = {}
         self._steps: list[Step] = []
-        self.shape: tuple[int, ...] = ()
+        self.sizes: tuple[int | None, ...] = ()  # of the input; None for free ones
 
     def program(self) -> Program:
         inputs: list[Value] = []
@@ -91,7 +90,8 @@ class _Reader:
             inputs.append(Value())
             name = entry["arg"]["as_tensor"]["name"]
             self._known[name] = inputs[-1]
-            self.shape = tuple(_example(size) for size in self._graph["tensor_values"][name]["sizes"])
+            sizes = self._graph["tensor_values"][name]["sizes"]
+            self.sizes = tuple(int(size["as_int"]) if "as_int" in size else None for size in sizes)
         elif kind == "constant_input":
             self._known[str(entry["name"])] = _constant(entry["value"])
         elif kind == "user_input":
@@ -204,8 +204,8 @@ class _Reader:
 
 def _target(target: str) -> Operator | Callable[..., Any] | None:
     """What a node calls; None for checks of sizes, which are made elsewhere. Raises :class:`UserError`."""
-    if target in _OF_SIZES:
-        return _OF_SIZES[target]
+    if target in OF_SIZES:
+        return OF_SIZES[target]
     parts = target.split(".")
     if parts[:2] == ["torch", "ops"] and len(parts) == 5 and parts[2] != "higher_order":
         return None if parts[2] == "aten" and parts[3] in _CHECKS else operator(parts[2], parts[3], parts[4])

@@ -97,6 +97,8 @@ OF_ANYTHING: dict[str, Callable[..., Any]] = {
     "aten::__isnot__": operator.is_not,
     "aten::__not__": operator.not_,
     "aten::warn": _nothing,
+    "aten::__range_length": lambda start, stop, step: len(range(start, stop, step)),
+    "aten::__derive_index": lambda turn, start, step: start + turn * step,
     **dict.fromkeys(
         (
             "prim::is_nested",
