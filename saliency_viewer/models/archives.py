@@ -9,6 +9,10 @@ import zlib
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.memory import require_memory
 
+# What the zip reader and its unpackers raise for damaged archives. RuntimeError: encrypted, or, as NotImplementedError,
+# of a version or a compression that nobody here knows.
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, ValueError)
+
 
 def member_bytes(archive: zipfile.ZipFile, name: str) -> bytes:
     """One member. Raises :class:`UserError` when it is missing, damaged, or says that it is larger than memory.
@@ -21,8 +25,7 @@ def member_bytes(archive: zipfile.ZipFile, name: str) -> bytes:
         return archive.read(member)
     except KeyError:
         raise UserError(f"The archive has no file '{name.rpartition('/')[2]}'.", "Copy or download it again.") from None
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, ValueError) as error:
-        # RuntimeError: encrypted, or an unusual compression
+    except DAMAGE as error:
         raise UserError(
             f"The file '{name.rpartition('/')[2]}' in the archive cannot be read.",
             "Copy it again; zip it without a password.",

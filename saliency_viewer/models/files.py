@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.archives import DAMAGE
 from saliency_viewer.runtime.memory import require_memory
 
 CARD_NAME = "model.toml"
@@ -78,7 +77,7 @@ class ZipFiles(PackageFiles):
         try:
             with zipfile.ZipFile(path) as archive:
                 names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        except DAMAGE as error:
             raise UserError(
                 "The model package is not a readable zip file.", "Copy or download it again.", str(error)
             ) from error
@@ -100,16 +99,7 @@ class ZipFiles(PackageFiles):
                 if member.file_size > _LARGEST_MEMBER:
                     raise UserError(f"The file '{name}' in the zip is too large.", "Unpack it and open the folder.")
                 return archive.read(member)
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            EOFError,
-            zlib.error,
-            lzma.LZMAError,
-        ) as error:
-            # RuntimeError: encrypted; NotImplementedError: an unusual compression
+        except DAMAGE as error:
             raise UserError(
                 f"The file '{name}' in the zip cannot be read.",
                 "Zip the package again, without a password.",

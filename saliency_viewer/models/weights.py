@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.archives import DAMAGE
 from saliency_viewer.models.sound_tensors import in_float32, refuse_no_numbers
 from saliency_viewer.models.twins import refuse_twin_prefixes, refuse_twins, several
 from saliency_viewer.runtime.memory import require_memory
@@ -108,7 +109,7 @@ def _refuse_larger_than_memory(content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())  # members may overlap
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except DAMAGE as error:
         raise _damaged(error) from error
     require_memory(unpacked, "This weights file")
 

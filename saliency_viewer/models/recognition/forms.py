@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import dataclass
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.archives import DAMAGE
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # ONNX is a protobuf message without a mark of its own: it begins with its version (field 1), then one of these fields.
@@ -50,7 +51,7 @@ def _form_of_zip(content: bytes) -> Form:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # whoever opens it says that it is damaged
+    except DAMAGE:  # whoever opens it says that it is damaged
         return WEIGHTS
     ends = {name.rpartition("/")[2] for name in names}
     if "model.toml" in ends:

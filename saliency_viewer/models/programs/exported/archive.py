@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.archives import member_bytes
+from saliency_viewer.models.archives import DAMAGE, member_bytes
 from saliency_viewer.models.programs.faults import damaged
 from saliency_viewer.models.weights import stored, unwrapped
 
@@ -45,7 +45,7 @@ class Archive:
     def __init__(self, content: bytes) -> None:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(content))
-        except zipfile.BadZipFile as error:
+        except DAMAGE as error:
             raise damaged("an exported program", error) from error
         if min((member.header_offset for member in self._zip.infolist()), default=1):
             # The end is missing, and what was found is the end of an archive inside.

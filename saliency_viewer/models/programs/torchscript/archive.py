@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.archives import member_bytes
+from saliency_viewer.models.archives import DAMAGE, member_bytes
 from saliency_viewer.models.programs.faults import damaged
 from saliency_viewer.models.programs.torchscript import pickled, source
 from saliency_viewer.runtime.memory import require_memory
@@ -28,7 +28,7 @@ def harmless_copy(content: bytes) -> bytes:
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+    except DAMAGE as error:
         raise damaged(source.WHAT, error) from error
     members = archive.infolist()
     require_memory(sum(member.file_size for member in members), "The TorchScript program")
