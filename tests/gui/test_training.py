@@ -248,6 +248,35 @@ def test_missing_fields_and_wrong_values_are_said_before_anything_runs(page) -> 
     assert not shown._training.run.running
 
 
+@pytest.mark.parametrize(("answer", "told"), [(0, "--resume"), (1, "--anew"), (2, None)])
+def test_a_stopped_training_is_replaced_only_by_who_says_so(qtbot, window, page, tmp_path, answer, told) -> None:
+    (tmp_path / "new.training").mkdir()
+    (tmp_path / "new.training" / "checkpoint.safetensors").touch()
+    shown = page("progress\t0.5\tEpoch\n", waits=True)
+    shown.form.out.line.setText(str(tmp_path / "new"))
+    shown.go.click()
+    qtbot.waitUntil(lambda: bool(shown.findChildren(MessageDialog)))
+    assert not window.training.run.running
+    shown.findChildren(MessageDialog)[0].buttons[answer].click()
+    if told is None:
+        assert not window.training.run.running
+        return
+    qtbot.waitUntil(lambda: window.training.run.fraction == 0.5, timeout=10000)
+    assert told in window.training.command.process.arguments()
+    shown.stop.click()
+    qtbot.waitUntil(lambda: not window.training.run.running, timeout=10000)
+
+
+def test_empty_fields_mean_what_they_say(page) -> None:
+    form = page("").form
+    fields = {spec.name: field for one in (form.settings, form.machine) for spec, field in one._fields}
+    assert (fields["size"].text(), fields["limit"].text()) == ("", "")
+    assert form.plan().settings.size == TrainingSettings().size
+    fields["size"].setText("96")
+    fields["limit"].setText("40")
+    assert (form.plan().settings.size, form.plan().limit) == (96, 40)
+
+
 def test_a_failure_stands_on_the_page(qtbot, window, page) -> None:
     shown = page("saliency-viewer: The table has no column 'label'. Name it.\n", status=2)
     shown.check.click()
@@ -337,8 +366,9 @@ def test_a_finished_training_gives_its_model_and_its_report(qtbot, window, page,
     shown.outcome.open.click()
     assert chosen == ["out"]
     assert opened == [str(report)]
-    said = [one.text() for one in shown.outcome.findChildren(type(shown.message)) if one.isVisible()]
-    assert {"Test AUC", "0.912", "0.850 to undefined", "Threshold", "0.250"} <= set(said)
+    wanted = {"Test AUC", "0.912", "0.850 to undefined", "Threshold", "0.250"}
+    labels = type(shown.message)  # those that were just made are shown in the next round of events
+    qtbot.waitUntil(lambda: wanted <= {one.text() for one in shown.outcome.findChildren(labels) if one.isVisible()})
 
 
 # With the real command

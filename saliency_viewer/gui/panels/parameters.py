@@ -20,6 +20,7 @@ class ParameterForm(QWidget):
     def __init__(self, specs: tuple[ParameterSpec, ...], left: int = 22, names: int = 0) -> None:
         super().__init__()
         self._fields: list[tuple[ParameterSpec, QWidget]] = []
+        self._hinted: set[str] = set()
         form = QFormLayout(self)
         form.setContentsMargins(left, 0, 0, theme.XS)
         form.setSpacing(theme.XS)
@@ -38,16 +39,19 @@ class ParameterForm(QWidget):
         changed: dict[str, Any] = {}
         for spec, field in self._fields:
             text = _read(field)
-            value = None if text == "" and spec.default is None else spec.parse(text)
+            left_out = text == "" and (spec.default is None or spec.name in self._hinted)
+            value = spec.default if left_out else spec.parse(text)
             if value != spec.default:
                 changed[spec.name] = value
         return changed
 
     def hint(self, name: str, words: str) -> None:
-        """Write ``words`` into the empty field of a parameter."""
+        """Empty the field of a parameter, and say there what the default means."""
         for spec, field in self._fields:
             if spec.name == name and isinstance(field, QLineEdit):
+                field.clear()
                 field.setPlaceholderText(words)
+                self._hinted.add(name)
 
     def summary(self) -> str:
         """The first two values that users care about, in a few characters; a zero says that something is off."""

@@ -62,8 +62,10 @@ class TrainingForm(QWidget):
         self.columns = {role: QLineEdit() for role in _COLUMNS}
         self.settings = ParameterForm(tuple(spec for spec in specs if not spec.advanced), 0, _NAMES)
         self.settings.hint("pretrained", "random weights")
+        self.settings.hint("size", "what the network is used with")
         self.rest = ParameterForm(tuple(spec for spec in specs if spec.advanced), 0, _NAMES)
         self.machine = ParameterForm(parameter_specs(Machine), 0, _NAMES)
+        self.machine.hint("limit", "all")
         self._more = QPushButton("More settings ▾")
         self._more.setObjectName("mutedButton")
         self._more.clicked.connect(self._fold)

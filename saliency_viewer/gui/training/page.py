@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
@@ -13,9 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from saliency_viewer.domain import TrainingPlan
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui import theme
-from saliency_viewer.gui.dialogs.message import MessageDialog
+from saliency_viewer.gui.dialogs.message import Choice, MessageDialog
 from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.form_area import FormArea
@@ -25,6 +28,7 @@ from saliency_viewer.gui.training.curves import TrainingCurves
 from saliency_viewer.gui.training.form import TrainingForm
 from saliency_viewer.gui.training.outcome import OutcomeCard
 from saliency_viewer.gui.training.run import Phase, Task, Training
+from saliency_viewer.pipeline.training import is_stopped
 
 _SIZE = (1180, 800)
 _FORM_WIDTH = 420
@@ -49,7 +53,7 @@ class TrainingPage(QWidget):
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.resize(*_SIZE)
-        self._training, self._question = training, None
+        self._training = training
         self.form, self.curves = TrainingForm(), TrainingCurves()
         self.check, self.resume, self.go = QPushButton("Check data"), QPushButton("Resume"), QPushButton("Train")
         self.stop = QPushButton("Stop")
@@ -98,8 +102,28 @@ class TrainingPage(QWidget):
         except UserError as error:
             self._say(str(error), theme.APPROXIMATE)
             return
+        if task != "train" or not is_stopped(plan):
+            self._begin(plan, task)
+            return
+        self._ask(
+            "A training for this package was stopped.",
+            "What it had learnt is kept until a new one takes its place.",
+            ("Go on with it", partial(self._begin, plan, "resume")),
+            ("Begin anew", partial(self._begin, plan, "anew")),
+            ("Cancel", None),
+        )
+
+    def _begin(self, plan: TrainingPlan, task: Task) -> None:
         self.log.clear()
         self._training.start(plan, task)
+
+    def _ask(self, message: str, hint: str, *answers: Choice) -> None:
+        """One question at a time."""
+        if any(one.isVisible() for one in self.findChildren(MessageDialog)):
+            return
+        question = MessageDialog(self, "Training", message, hint, "", *answers)
+        question.setWindowModality(Qt.WindowModality.WindowModal)
+        question.show()
 
     def refresh(self) -> None:
         """Read the run."""
@@ -176,21 +200,14 @@ class TrainingPage(QWidget):
             event.accept()
             return
         event.ignore()
-        if any(one.isVisible() for one in self.findChildren(MessageDialog)):
-            return
-        question = MessageDialog(
-            self,
-            "Training",
+        self._ask(
             "The training is still running.",
             "It can go on without this window; the main window's last line says how far it is and opens this one "
             "again. If it is stopped, Resume goes on from the last finished epoch.",
-            "",
             ("Keep it running", self.hide),
             ("Stop it", self._stop_and_hide),
             ("Cancel", None),
         )
-        question.setWindowModality(Qt.WindowModality.WindowModal)
-        question.show()
 
     def _stop_and_hide(self) -> None:
         self._training.stop()

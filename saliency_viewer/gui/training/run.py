@@ -14,7 +14,7 @@ from saliency_viewer.domain import EpochFigures, TrainingPlan, TrainingSettings,
 from saliency_viewer.gui.command import NOT_STARTED, OwnCommand
 
 Phase = Literal["idle", "running", "stopping", "done", "checked", "stopped", "failed"]
-Task = Literal["train", "resume", "check"]
+Task = Literal["train", "anew", "resume", "check"]
 _EPOCH, _REPORT = "epoch", "report"
 _COMPLAINT = "saliency-viewer: "  # how the command line begins the sentence that it ends with
 _CERTAIN = 0.02  # below this share done in this run, a remaining time would be a guess
@@ -171,7 +171,7 @@ def arguments(plan: TrainingPlan, task: Task = "train") -> list[str]:
         value = getattr(plan.settings, spec.name)
         if value != spec.default:
             found += [f"--{spec.name.replace('_', '-')}", _written(value)]
-    found += {"train": [], "resume": ["--resume"], "check": ["--check"]}[task]
+    found += {"train": [], "anew": ["--anew"], "resume": ["--resume"], "check": ["--check"]}[task]
     return [*found, "--progress-lines"]
 
 
