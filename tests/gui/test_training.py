@@ -374,7 +374,7 @@ def test_a_finished_training_gives_its_model_and_its_report(qtbot, window, page,
 # With the real command
 
 
-@pytest.mark.parametrize("task", ["train", "resume", "check"])
+@pytest.mark.parametrize("task", ["train", "anew", "resume", "check"])
 def test_the_command_line_reads_the_very_plan(task) -> None:
     settings = TrainingSettings(
         epochs=3, batch_size=2, size=64, learning_rate=1e-05, test=0.0, augment="mirror", mixed_precision=False,
@@ -386,7 +386,9 @@ def test_the_command_line_reads_the_very_plan(task) -> None:
         train_command.add_options(parser)
         options = parser.parse_args(arguments(one, task)[1:])
         assert train_command.make_plan(options) == one
-        assert (options.resume, options.check, options.progress_lines) == (task == "resume", task == "check", True)
+        asked = {"anew": options.anew, "resume": options.resume, "check": options.check}
+        assert asked == {name: name == task for name in asked}
+        assert options.progress_lines
 
 
 @pytest.mark.slow
