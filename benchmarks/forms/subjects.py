@@ -60,7 +60,7 @@ class Subject:
 
 SUBJECTS = (
     Subject("DenseNet-121", (3, 64, 64), "densenet121", "densenet121", "DenseNet121"),
-    Subject("Inception v3", (3, 96, 96), "inception_v3", "inception_v3", "InceptionV3"),
+    Subject("Inception v3", (3, 128, 128), "inception_v3", "inception_v3", "InceptionV3"),
     Subject("ResNet-50", (3, 64, 64), "resnet50", "resnet50", "ResNet50"),
     Subject("VGG-16", (3, 64, 64), "vgg16", "vgg16", "VGG16"),
     Subject("EfficientNet-B0", (3, 64, 64), "efficientnet_b0", "efficientnet_b0", "EfficientNetB0"),
@@ -172,7 +172,7 @@ def _python(folder: Path, subject: Subject) -> Any:
 
 
 def _bundle(folder: Path, subject: Subject) -> Any:
-    """A MONAI bundle's folder; its network takes (x, y, z), the package's (slice, row, column)."""
+    """A MONAI bundle's folder."""
     if not subject.monai:
         return None
     network = subject.network()
@@ -198,7 +198,7 @@ def _bundle(folder: Path, subject: Subject) -> Any:
     }
     (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
     (folder / "configs" / "inference.json").write_text(json.dumps(config))
-    return lambda inputs: network(inputs.permute(0, 1, 4, 3, 2))
+    return network
 
 
 def _torchscript(folder: Path, subject: Subject) -> Any:
@@ -255,8 +255,11 @@ def _keras(folder: Path, subject: Subject) -> Any:
     model = getattr(keras.applications, subject.keras)(
         weights=None, input_shape=shape, classes=CLASSES, classifier_activation=None
     )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.5  # at Keras' own 0.99 the statistics would need hundreds of batches
     with torch.no_grad():
-        for _ in range(20):  # Keras averages with a momentum of 0.99 and takes no other
+        for _ in range(8):
             model(torch.rand(4, *shape) * 255, training=True)
     model.save(folder / "model.keras")
     _card(folder, subject, "keras", "model.keras", {})
