@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, QTimer
 from PySide6.QtWidgets import QApplication
+from shiboken6 import getCppPointer
 
 from saliency_viewer.domain import AttributionMap, Provenance, Validity, Volume, Window
 from saliency_viewer.gui.viewer import SliceView
@@ -66,9 +67,16 @@ def make_view(qtbot) -> Make:
 
 @pytest.fixture(autouse=True)
 def no_timer_left(qapp: QApplication):
+    """A view leaves no timer behind; those of windows that other tests had open are none of its business."""
+    before = _active_timers(qapp)
     yield
-    left = [timer for top in qapp.topLevelWidgets() for timer in top.findChildren(QTimer) if timer.isActive()]
-    assert not left
+    assert not _active_timers(qapp) - before
+
+
+def _active_timers(qapp: QApplication) -> set[int]:
+    """Addresses of the timers that run."""
+    timers = [timer for top in qapp.topLevelWidgets() for timer in top.findChildren(QTimer)]
+    return {getCppPointer(timer)[0] for timer in timers if timer.isActive()}
 
 
 @pytest.fixture
