@@ -37,10 +37,14 @@ class Row:
 
 def measured(form: Form, subject: Subject, folder: Path) -> Row | None:
     """The row, None where this form is not made of this architecture."""
-    original = form.write(folder, subject)
+    row = Row(form.title, subject.title)
+    try:
+        original = form.write(folder, subject)
+    except torch.onnx.OnnxExporterError as error:
+        row.fault = f"The exporter itself refuses this network for images of this size: {_sentence(error)}"
+        return row
     if original is None:
         return None
-    row = Row(form.title, subject.title)
     try:
         classifier = load_package(folder, trust_code=True)  # of the file that was just written
     except UserError as error:
@@ -56,6 +60,10 @@ def measured(form: Form, subject: Subject, folder: Path) -> Row | None:
     if isinstance(original, nn.Module) and ":" not in form.title:
         _compare(found, original, inputs, row)
     return row
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).splitlines()[0].partition(". ")[0].removeprefix("Unsupported: ")
 
 
 def _explained(network: nn.Module, inputs: Tensor, row: Row) -> dict[str, Any]:

@@ -212,11 +212,14 @@ def relation(first: AnalysisResult, second: AnalysisResult) -> Relation:
     if first is second:
         return "same model"
     a, b = first.card, second.card
-    if a.architecture != b.architecture:
-        return "reproducibility"
-    if ":" not in a.architecture or a.architecture.startswith("python:"):
+    if not (_tells(a.architecture) and _tells(b.architecture)):
         return "unknown"
-    return "repeatability" if dict(a.arguments) == dict(b.arguments) else "reproducibility"
+    same = a.architecture == b.architecture and dict(a.arguments) == dict(b.arguments)
+    return "repeatability" if same else "reproducibility"
+
+
+def _tells(architecture: str) -> bool:
+    return ":" in architecture and not architecture.startswith("python:")
 
 
 Masses = dict[tuple[str, str], dict[str, float | None]]
