@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.checked_table import near_match
 from saliency_viewer.models.from_keras.axes import NotTranslated, data_format
+from saliency_viewer.models.from_keras.comparing import SAME, disagreement
 from saliency_viewer.models.from_keras.container import open_keras
 from saliency_viewer.models.from_keras.graph import translate
 from saliency_viewer.models.from_keras.library import keras_library, quiet, to_numpy
@@ -22,7 +24,6 @@ from saliency_viewer.models.from_keras.loading import finite_weights, load_model
 from saliency_viewer.models.from_keras.mending import NOTE, mend
 from saliency_viewer.models.from_keras.translated import TranslatedNetwork
 
-_SAME = 1e-4  # of the largest answer: how far the translation's answers may be from Keras' own
 _SIZES = {1: (256, 1024), 2: (64, 128, 256), 3: (32, 64)}  # tried in turn for networks that take any size
 _TOP = 255.0
 
@@ -101,17 +102,18 @@ def _translated(model: Any, output: int) -> TranslatedNetwork:
     network.input_rank = len(model.inputs[0].shape)
     network.eval().requires_grad_(False)
     inputs, answer = _asked(model, output, network.axes.channels_last)
-    errors = [_difference(network(_ours(inputs, network.axes.channels_last)), answer)]
+    ours = _ours(inputs, network.axes.channels_last)
+    errors = [disagreement(network(ours), answer, inputs, partial(_answer, model, output))]
     layer = _last_layer(model, output)
     if network.ending and hasattr(layer, "activation"):
         # Probabilities of 0 and 1 would hide a difference: the logits have to agree too.
         with _linear(layer):
-            _, logits = _asked(model, output, network.axes.channels_last, inputs)
-        trial = copy.deepcopy(network)
-        trial.end_in_logits()
-        errors.append(_difference(trial(_ours(inputs, network.axes.channels_last)), logits))
+            trial = copy.deepcopy(network)
+            trial.end_in_logits()
+            logits = _answer(model, output, inputs)
+            errors.append(disagreement(trial(ours), logits, inputs, partial(_answer, model, output)))
     worst = max(errors)
-    if not worst <= _SAME:
+    if not worst <= SAME:
         raise NotTranslated(f"the translation's answers differ from Keras' own by {worst:.1e} of the largest one")
     network.outputs = int(answer.shape[-1])
     network.notes = (f"Translated from Keras layer by layer; its answers equal Keras' own to {worst:.0e}.",)
@@ -130,14 +132,7 @@ def _ours(inputs: Tensor, channels_last: bool) -> Tensor:
     return inputs.movedim(-1, 1) if channels_last else inputs
 
 
-def _difference(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference as a share of the largest answer; infinite where shapes or values make no sense."""
-    if ours.shape != theirs.shape or not bool(torch.isfinite(theirs).all()):
-        return float("inf")
-    return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-30))
-
-
-def _asked(model: Any, output: int, channels_last: bool, inputs: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def _asked(model: Any, output: int, channels_last: bool) -> tuple[Tensor, Tensor]:
     """(inputs, Keras' answer): one random input of standard size, one as bright as a picture.
 
     Both in Keras' order of axes. Where no size is written down some are tried, from small to large.
@@ -145,8 +140,6 @@ def _asked(model: Any, output: int, channels_last: bool, inputs: Tensor | None =
     shape = list(model.inputs[0].shape)
     free = [axis for axis in range(1, len(shape)) if shape[axis] is None]
     shape[0] = shape[0] or 2
-    if inputs is not None:
-        return inputs, _answer(model, output, inputs)
     tried = [()] if not free else _SIZES.get(len(shape) - 2, _SIZES[2])
     for number, size in enumerate(tried):
         for axis in free:
