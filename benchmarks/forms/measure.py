@@ -37,7 +37,7 @@ class Row:
 
 def measured(form: Form, subject: Subject, folder: Path) -> Row | None:
     """The row, None where this form is not made of this architecture."""
-    row = Row(form.title, subject.title)
+    row, subject = Row(form.title, subject.title), form.subject(subject)
     try:
         original = form.write(folder, subject)
     except torch.onnx.OnnxExporterError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,11 @@ class Form:
 
     title: str
     write: Callable[[Path, Subject], Callable[[Tensor], Tensor] | None]
+    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def subject(self, subject: Subject) -> Subject:
+        """The architecture as this form can have it: some only for images of other ``sizes``."""
+        return replace(subject, shape=self.sizes.get(subject.title, subject.shape))
 
 
 def _card(
@@ -266,6 +271,9 @@ def _keras(folder: Path, subject: Subject) -> Any:
     return lambda inputs: model(inputs.movedim(1, -1), training=False)
 
 
+# ONNX has no adaptive pooling: exporters write that of VGG's 7 x 7 cells as plain pooling, or not at all.
+_WHOLE_CELLS = {"VGG-16": (3, 224, 224)}
+
 FORMS = (
     Form("torchvision:", _torchvision),
     Form("monai:", _monai),
@@ -274,7 +282,7 @@ FORMS = (
     Form("MONAI bundle", _bundle),
     Form("torchscript", _torchscript),
     Form("exported", _exported),
-    Form("onnx, exporter of TorchScript, opset 17", _onnx(dynamo=False)),
-    Form("onnx, exporter of torch.export", _onnx(dynamo=True)),
+    Form("onnx, exporter of TorchScript, opset 17", _onnx(dynamo=False), _WHOLE_CELLS),
+    Form("onnx, exporter of torch.export", _onnx(dynamo=True), _WHOLE_CELLS),
     Form("keras", _keras),
 )
