@@ -43,5 +43,6 @@ def run(options: argparse.Namespace) -> int:
         complain(f"{failure.method} gave no map: {failure.message} {failure.hint}".rstrip())
     for warning in outcome.result.warnings:
         complain(f"warning: {warning}")
-    say(f"{len(outcome.result.maps)} maps, {len(outcome.rows)} statistics in {outcome.result.seconds:.1f} s")
+    maps = len(outcome.result.maps)
+    say(f"{maps} map{'' if maps == 1 else 's'}, {len(outcome.rows)} statistics in {outcome.result.seconds:.1f} s")
     return 0

@@ -66,11 +66,16 @@ def run(options: argparse.Namespace) -> int:
 
     found = _with_bar(examined)
     say_examination(found)
+    if asker.assumed:
+        say(f"Assumed, since nothing said otherwise: {asker.assumed}. Answers and maps are wrong where these are.")
     if options.layers and found.layers is not None:
         say_layers(found.layers)
     write_map(found.picture(), options.check_map)
     if not found.good and not asker.yes("Write the package all the same?"):
         complain(f"saliency-viewer: The package was not written. {said_faults(found)}")
+        complain(
+            "What model.toml holds, the options of this command say: 'saliency-viewer model new --help' lists them."
+        )
         return FAULTY
     write_new(options.out, files)
     say("The package is written.")
@@ -106,7 +111,9 @@ def _candidate(options: argparse.Namespace, inspection: Inspection, asker: Asker
     def read(text: str) -> Candidate:
         if text.isdigit() and 0 < int(text) <= len(inspection.candidates):
             return inspection.candidates[int(text) - 1]
-        listed = (one for one in inspection.candidates if one.architecture == text)
+        listed = (
+            one for one in inspection.candidates if text in (one.architecture, one.architecture.partition(":")[2])
+        )
         return next(listed, replace(inspection.outline, architecture=text))
 
     if options.architecture:
