@@ -28,7 +28,7 @@ class Asker:
     @property
     def assumed(self) -> str:
         """The usual answers that were taken unasked, by their options; empty when there are none."""
-        return ", ".join(self._assumed)
+        return "; ".join(self._assumed)
 
     def ask(
         self, option: str, question: str, default: str | None, parse: Callable[[str], Answer], *, guess: bool = False

@@ -41,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make a package; 0 when it was written, 2 when something is wrong with it."""
+    from saliency_viewer.models.files import is_package
     from saliency_viewer.models.making import refuse_place, write_new
     from saliency_viewer.pipeline import InspectCheckpoint, NewPackage, Services, prepare_torch
 
@@ -77,8 +78,9 @@ def run(options: argparse.Namespace) -> int:
             "What model.toml holds, the options of this command say: 'saliency-viewer model new --help' lists them."
         )
         return FAULTY
+    before = is_package(options.out)
     write_new(options.out, files)
-    say("The package is written.")
+    say("The package is written, in the place of the one that was there." if before else "The package is written.")
     return 0
 
 
@@ -158,7 +160,7 @@ def _card(options: argparse.Namespace, inspection: Inspection, candidate: Candid
     if not options.modality:
         question = "Modalities of the images it was made for, such as CR, DX (empty: any)"
         card = replace(card, modality=asker.ask("--modality", question, "", _listed))
-    if not options.name:
+    if not options.name and asker.asks:
         card = replace(card, name=asker.ask("--name", "Name of the model", card.name, str.strip))
     return card
 

@@ -77,15 +77,17 @@ def test_a_package_is_made_without_a_question_where_nobody_is(weights, picture, 
 
 
 def test_what_was_assumed_is_said(weights, tmp_path, capsys) -> None:
-    said = ["--classes", "well,sick", "--size", "32", "32", "--name", "Lungs"]
-    assert run(["model", "new", str(weights()), "--out", str(tmp_path / "p"), *said]) == 0
-    assert card_of(tmp_path / "p")["output"]["classes"] == ["well", "sick"]
-    assert (
-        "Assumed, since nothing said otherwise: --activation softmax, --intensity imagenet. " in capsys.readouterr().out
-    )
+    out, said = tmp_path / "p", ["--classes", "well,sick", "--size", "32", "32"]
+    assert run(["model", "new", str(weights()), "--out", str(out), *said]) == 0
+    assert card_of(out)["output"]["classes"] == ["well", "sick"]
+    shown = capsys.readouterr().out
+    assert "Assumed, since nothing said otherwise: --activation softmax; --intensity imagenet. " in shown
+    assert shown.endswith("The package is written.\n")
     told = [*said, "--activation", "softmax", "--intensity", "unit"]
-    assert run(["model", "new", str(weights()), "--out", str(tmp_path / "p"), *told]) == 0
-    assert "Assumed" not in capsys.readouterr().out
+    assert run(["model", "new", str(weights()), "--out", str(out), *told]) == 0
+    shown = capsys.readouterr().out
+    assert "Assumed" not in shown
+    assert "in the place of the one that was there" in shown
 
 
 def test_a_candidate_may_be_named_without_its_library(weights, tmp_path, capsys) -> None:
