@@ -274,7 +274,8 @@ def _module(network: nn.Module, inventory: Inventory, name: str) -> nn.Module:
     found = _find(network, name)
     if found is None:
         near = difflib.get_close_matches(name, inventory.names.values(), n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "Choose a layer from the model's layer tree."
+        listed = "Choose a layer from the model's layer tree: 'model check PACKAGE --layers' lists it."
+        hint = f"Did you mean {' or '.join(near)}?" if near else listed
         raise UserError(f"The network has no layer '{name}'.", hint)
     return found
 

@@ -23,6 +23,12 @@ class Asker:
     def __init__(self, usual: bool) -> None:
         self.asks = not usual and is_terminal()
         self._usual = usual
+        self._assumed: list[str] = []
+
+    @property
+    def assumed(self) -> str:
+        """The usual answers that were taken unasked, by their options; empty when there are none."""
+        return "; ".join(self._assumed)
 
     def ask(
         self, option: str, question: str, default: str | None, parse: Callable[[str], Answer], *, guess: bool = False
@@ -35,6 +41,8 @@ class Asker:
         if not self.asks:
             if default is None or (guess and not self._usual):
                 raise UserError(f"It is not known: {question[:1].lower()}{question[1:]}?", f"Say it with {option}.")
+            if default:
+                self._assumed.append(f"{option} {default}")
             return parse(default)
         while True:
             said = self._answer(question, default)

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from saliency_viewer.cli.console import ProgressBar, complain, say
+from saliency_viewer.cli.examination import prediction_words
 from saliency_viewer.cli.options import add_question_options, existing_files, make_plan, trusted
 from saliency_viewer.cli.parsing import natural_number
 from saliency_viewer.errors import UserError
@@ -126,8 +127,7 @@ def _tell(comparison: Comparison) -> int:
         if one.result is None:
             complain(f"{one.name} could not be asked: {one.failure}")
             continue
-        prediction = one.result.prediction
-        say(f"{one.name}: predicted {prediction.label}, probability {prediction.probability:.3f}")
+        say(f"{one.name}: {prediction_words(one.result.prediction)}")
         for failure in one.result.failures:
             complain(f"{one.name}, {failure.method}: no map: {failure.message} {failure.hint}".rstrip())
         for warning in one.result.warnings:
@@ -154,4 +154,5 @@ def _sentence(row: AgreementRow) -> str:
     )
     value = f"undefined, {row.note}" if row.value is None else f"{row.value:.2f}"
     chance = "" if row.chance is None else f" (by chance up to {row.chance:.2f})"
-    return f"{who}: {row.statistic.replace('_', ' ')} {value}{chance}"
+    note = f"; {row.note}" if row.note and row.value is not None else ""
+    return f"{who}: {row.statistic.replace('_', ' ')} {value}{chance}{note}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from saliency_viewer.cli.console import say
 
 if TYPE_CHECKING:
+    from saliency_viewer.domain import Prediction
     from saliency_viewer.models import LayerNode
     from saliency_viewer.pipeline import Examination
 
@@ -29,6 +30,12 @@ def say_examination(found: Examination) -> None:
         say(f"image    {', '.join(f'{said.classes[k]} {said.probabilities[k]:.3f}' for k in order)}")
     if found.methods:
         say_methods(found)
+
+
+def prediction_words(said: Prediction) -> str:
+    """The predicted class with its probability, and why it may be the less likely one."""
+    why = " (the less likely class: the model's threshold decides)" if said.by_threshold else ""
+    return f"predicted {said.label}, probability {said.probability:.3f}{why}"
 
 
 def say_methods(found: Examination) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from saliency_viewer.cli.console import ProgressBar, complain, say
+from saliency_viewer.cli.examination import prediction_words
 from saliency_viewer.cli.options import add_plan_options, existing_files, make_plan, trusted
 from saliency_viewer.runtime.context import RunContext
 
@@ -37,11 +38,11 @@ def run(options: argparse.Namespace) -> int:
         )
     finally:
         bar.clear()
-    prediction = outcome.result.prediction
-    say(f"{outcome.fields.subject}: predicted {prediction.label}, probability {prediction.probability:.3f}")
+    say(f"{outcome.fields.subject}: {prediction_words(outcome.result.prediction)}")
     for failure in outcome.result.failures:
         complain(f"{failure.method} gave no map: {failure.message} {failure.hint}".rstrip())
     for warning in outcome.result.warnings:
         complain(f"warning: {warning}")
-    say(f"{len(outcome.result.maps)} maps, {len(outcome.rows)} statistics in {outcome.result.seconds:.1f} s")
+    maps = len(outcome.result.maps)
+    say(f"{maps} map{'' if maps == 1 else 's'}, {len(outcome.rows)} statistics in {outcome.result.seconds:.1f} s")
     return 0

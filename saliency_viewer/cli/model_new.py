@@ -41,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make a package; 0 when it was written, 2 when something is wrong with it."""
+    from saliency_viewer.models.files import is_package
     from saliency_viewer.models.making import refuse_place, write_new
     from saliency_viewer.pipeline import InspectCheckpoint, NewPackage, Services, prepare_torch
 
@@ -66,14 +67,20 @@ def run(options: argparse.Namespace) -> int:
 
     found = _with_bar(examined)
     say_examination(found)
+    if asker.assumed:
+        say(f"Assumed, since nothing said otherwise: {asker.assumed}. Answers and maps are wrong where these are.")
     if options.layers and found.layers is not None:
         say_layers(found.layers)
     write_map(found.picture(), options.check_map)
     if not found.good and not asker.yes("Write the package all the same?"):
         complain(f"saliency-viewer: The package was not written. {said_faults(found)}")
+        complain(
+            "What model.toml holds, the options of this command say: 'saliency-viewer model new --help' lists them."
+        )
         return FAULTY
+    before = is_package(options.out)
     write_new(options.out, files)
-    say("The package is written.")
+    say("The package is written, in the place of the one that was there." if before else "The package is written.")
     return 0
 
 
@@ -106,7 +113,9 @@ def _candidate(options: argparse.Namespace, inspection: Inspection, asker: Asker
     def read(text: str) -> Candidate:
         if text.isdigit() and 0 < int(text) <= len(inspection.candidates):
             return inspection.candidates[int(text) - 1]
-        listed = (one for one in inspection.candidates if one.architecture == text)
+        listed = (
+            one for one in inspection.candidates if text in (one.architecture, one.architecture.partition(":")[2])
+        )
         return next(listed, replace(inspection.outline, architecture=text))
 
     if options.architecture:
@@ -151,7 +160,7 @@ def _card(options: argparse.Namespace, inspection: Inspection, candidate: Candid
     if not options.modality:
         question = "Modalities of the images it was made for, such as CR, DX (empty: any)"
         card = replace(card, modality=asker.ask("--modality", question, "", _listed))
-    if not options.name:
+    if not options.name and asker.asks:
         card = replace(card, name=asker.ask("--name", "Name of the model", card.name, str.strip))
     return card
 

@@ -32,7 +32,7 @@ def add_card_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", type=natural_number, metavar="N", help="of the network's input")
     parser.add_argument("--size", nargs="+", type=natural_number, metavar="N", help="(slices) rows columns")
     parser.add_argument(
-        "--fit", choices=("letterbox", "crop", "stretch", "none"), help="how an image becomes this size"
+        "--fit", choices=("letterbox", "crop", "pad", "stretch", "none"), help="how an image becomes this size"
     )
     parser.add_argument("--spacing", nargs="+", type=float, metavar="MM", help="resample to it")
     parser.add_argument("--orientation", metavar="CODE", help="turn to it, such as RAS")
@@ -90,7 +90,7 @@ def with_options(card: ModelCard, options: argparse.Namespace) -> ModelCard:
 
 
 def _output(spec: OutputSpec, options: argparse.Namespace) -> OutputSpec:
-    said = _said(classes=_texts(options.classes), activation=options.activation, threshold=options.threshold)
+    said = _said(classes=_class_names(options.classes), activation=options.activation, threshold=options.threshold)
     return replace(spec, **said)
 
 
@@ -121,6 +121,13 @@ def _input(spec: InputSpec, options: argparse.Namespace) -> InputSpec:
 def _said(**values: Any) -> dict[str, Any]:
     """Those that are not None."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _class_names(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names as they are; a single text with commas is a list, as on the terminal."""
+    if values is None or len(values) != 1:
+        return _texts(values)
+    return tuple(part.strip() for part in values[0].split(",") if part.strip())
 
 
 def _texts(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

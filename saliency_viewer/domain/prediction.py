@@ -36,3 +36,8 @@ class Prediction:
     def probability(self) -> float:
         """Probability of the predicted class."""
         return float(self.probabilities[self.predicted])
+
+    @property
+    def by_threshold(self) -> bool:
+        """Whether the card's threshold decided for a class that is not the likeliest one."""
+        return bool(self.probabilities.max() > self.probabilities[self.predicted])

@@ -15,6 +15,10 @@ from saliency_viewer.runtime.memory import require_memory
 CARD_NAME = "model.toml"
 SUMS_NAME = "SHA256SUMS"
 BUNDLE_NAME = "configs/metadata.json"  # of a MONAI bundle, which needs no card
+_CHOOSE = (
+    "Choose a folder or zip with a model.toml and a weights file in it, or a MONAI bundle. "
+    "Of a checkpoint or a network's file, 'model new' makes a package."
+)
 _LARGEST_MEMBER = 16 * 2**30  # bytes; larger ones are an attack or a mistake
 
 
@@ -194,15 +198,19 @@ def open_files(path: str | Path) -> PackageFiles:
     if place.is_dir():
         files: PackageFiles = FolderFiles(place)
     elif place.is_file():
-        files = ZipFiles(place)
+        files = _of_file(place)
     else:
         raise UserError("There is no model package at that place.", "Choose a folder or zip with a model.toml in it.")
     if not files.has(CARD_NAME) and not files.has(BUNDLE_NAME):
-        raise UserError(
-            "There is no model.toml, so this is not a model package.",
-            "Choose a folder or zip with a model.toml and a weights file in it, or a MONAI bundle.",
-        )
+        raise UserError("There is no model.toml, so this is not a model package.", _CHOOSE)
     return files
+
+
+def _of_file(place: Path) -> PackageFiles:
+    """A zip; what is no zip at all is likelier to be a network's own file than a damaged package."""
+    if place.suffix.lower() != ".zip" and not zipfile.is_zipfile(place):
+        raise UserError("This file is not a model package.", _CHOOSE)
+    return ZipFiles(place)
 
 
 def is_package(path: str | Path) -> bool:

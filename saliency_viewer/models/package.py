@@ -192,7 +192,7 @@ def describe(classifier: Classifier) -> list[str]:
     fit = f"{len(card.input.spatial)} spatial steps" if card.input.spatial else f"fit {card.input.fit}"
     folds = ", ".join(fold.name for fold in card.folds)
     lines = [
-        f"{card.name} {card.version}: {card.architecture}, {weights:,} weights.",
+        f"{card.name} {card.version}: {card.architecture}, {weights:,} parameters.",
         *([f"An ensemble of {len(card.folds)} folds: {folds}."] if folds else []),
         f"Input: {card.input.layout}, channels {card.input.channels}, {size}, {fit}.",
         f"Output: {classifier.outputs} for the classes {', '.join(card.output.classes)} ({card.output.activation}).",

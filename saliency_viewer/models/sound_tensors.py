@@ -60,7 +60,7 @@ def refuse_no_numbers(tensors: Mapping[str, Tensor]) -> None:
     names = ", ".join(f"'{name}' ({count:,})" for name, count in list(wrong.items())[:_SHOWN])
     more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     raise UserError(
-        f"{len(wrong)} of the {len(tensors)} weights hold values that are not numbers (NaN) or infinite: "
+        f"Values are not numbers (NaN) or infinite in {len(wrong)} of the {len(tensors)} weights: "
         f"{names}{more}. The training had failed when they were saved, or the file is damaged.",
         "Take an earlier checkpoint of the training.",
     )

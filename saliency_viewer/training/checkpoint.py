@@ -137,4 +137,4 @@ def _require_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if differing:
         first = differing[0]
         shown = f" ({old.get(first)} then, {wanted[first]} now)" if len(str(wanted[first])) < 40 else ""
-        raise UserError(f"The interrupted training had another {first.replace('_', ' ')}{shown}.", _OF_ANOTHER)
+        raise UserError(f"The interrupted training differs in {first.replace('_', ' ')}{shown}.", _OF_ANOTHER)

@@ -11,7 +11,7 @@ from scipy import ndimage
 from small_networks import FEW
 from torch import Tensor, nn
 
-from saliency_viewer.attribution import METHODS, explain
+from saliency_viewer.attribution import METHODS, explain, method
 from saliency_viewer.errors import UserError
 
 IDS = [method.id for method in METHODS]
@@ -162,6 +162,15 @@ def test_names_are_forgiving(build: Any) -> None:
     network, inputs = build("functional 2D")
     found = explain(network, inputs, ["Saliency", "guided_backprop", "grad-cam++"], 1)
     assert list(found) == ["gradient", "guided-backprop", "grad-cam-plus-plus"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("IG", "integrated-gradients"), ("lrp", "lrp-epsilon-plus"), ("integrated-gradient", "integrated-gradients")],
+)
+def test_a_family_and_initials_are_understood_when_a_method_is_refused(name: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"Did you mean .*{meant}"):
+        method(name)
 
 
 def test_results_answer_to_every_name_of_a_method() -> None:

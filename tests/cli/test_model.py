@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,51 @@ def test_a_package_is_made_without_a_question_where_nobody_is(weights, picture, 
     assert card["output"]["classes"] == ["well", "sick"]
     assert [step["step"] for step in card["input"]["intensity"]] == ["scale", "normalize"]
     assert run(["model", "check", str(out), "--image", str(picture)]) == 0
+
+
+def test_what_was_assumed_is_said(weights, tmp_path, capsys) -> None:
+    out, said = tmp_path / "p", ["--classes", "well,sick", "--size", "32", "32"]
+    assert run(["model", "new", str(weights()), "--out", str(out), *said]) == 0
+    assert card_of(out)["output"]["classes"] == ["well", "sick"]
+    shown = capsys.readouterr().out
+    assert "Assumed, since nothing said otherwise: --activation softmax; --intensity imagenet. " in shown
+    assert shown.endswith("The package is written.\n")
+    told = [*said, "--activation", "softmax", "--intensity", "unit"]
+    assert run(["model", "new", str(weights()), "--out", str(out), *told]) == 0
+    shown = capsys.readouterr().out
+    assert "Assumed" not in shown
+    assert "in the place of the one that was there" in shown
+
+
+def test_a_candidate_may_be_named_without_its_library(weights, tmp_path, capsys) -> None:
+    out = tmp_path / "p"
+    assert run(["model", "new", str(weights()), "--out", str(out), "--architecture", "small-cnn-2d"]) == 0
+    assert card_of(out)["model"]["architecture"] == "builtin:small-cnn-2d"
+    assert run(["model", "new", str(weights()), "--out", str(out), "--architecture", "small-cnn"]) == 2
+    assert "Write the library before the network's name" in capsys.readouterr().err
+
+
+def test_weights_of_a_library_that_is_missing_name_it(tmp_path, capsys, monkeypatch) -> None:
+    timm = pytest.importorskip("timm")
+    torch.save(timm.create_model("efficientnet_b0", num_classes=2).state_dict(), tmp_path / "w.pt")
+    monkeypatch.setitem(sys.modules, "timm", None)
+    assert run(["model", "new", str(tmp_path / "w.pt"), "--out", str(tmp_path / "p")]) == 2
+    shown = capsys.readouterr().err
+    assert "those of timm:" in shown
+    assert "pip install 'saliency-viewer[timm]'" in shown
+
+
+@pytest.mark.parametrize("command", [["model", "check"], ["explain", "film.png", "--out", "o", "--model"]])
+def test_a_network_where_a_package_is_meant_says_how_to_make_one(
+    weights, picture, monkeypatch, capsys, command
+) -> None:
+    monkeypatch.chdir(picture.parent)
+    (picture.parent / "network.onnx").write_bytes(b"\x08\x08\x12\x07pytorch")
+    for file in (weights().name, "network.onnx"):
+        assert run([*command, file]) == 2
+        shown = capsys.readouterr().err
+        assert "not a model package" in shown
+        assert "'model new' makes a package" in shown
 
 
 def test_class_names_beside_the_weights_are_used(weights, tmp_path) -> None:
@@ -174,6 +220,7 @@ def test_the_users_own_code_goes_along_and_runs_only_with_consent(tmp_path, caps
         (["--architecture", "python:absent.py:Net"], "cannot be read"),
         (["--intensity", "imagnet"], "no intensity steps"),
         (["--check-map", "map.png"], "--image"),
+        (["--classes", "a", "b", "c"], "the options of this command say"),
         (["--size", "3", "4", "5"], "input.size"),
         (["--architecture", "torchvision:resnet18"], "builtin:small-cnn-2d"),
     ],

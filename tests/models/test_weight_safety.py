@@ -170,7 +170,7 @@ def test_all_that_is_no_number_is_counted_and_named():
     state["layer0.weight"][2:] = float("nan")
     for k in (1, 2, 4):
         state[f"layer{k}.weight"][0] = float("-inf")
-    words = r"4 of the 6 weights .*'layer0.weight' \(3\), 'layer1.weight' \(1\), 'layer2.weight' \(1\) and 1 more"
+    words = r"in 4 of the 6 weights: 'layer0.weight' \(3\), 'layer1.weight' \(1\), 'layer2.weight' \(1\) and 1 more"
     with pytest.raises(UserError, match=words):
         refuse_no_numbers(state)
 

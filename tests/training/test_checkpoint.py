@@ -68,9 +68,9 @@ def test_the_file_holds_tensors_and_json_only(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"epochs": 6}, r"another epochs \(5 then, 6 now\)"),
-        ({"learning_rate": 0.2}, r"another learning rate \(0.1 then, 0.2 now\)"),
-        ({"training_cases": "f" * 64}, "another training cases"),
+        ({"epochs": 6}, r"differs in epochs \(5 then, 6 now\)"),
+        ({"learning_rate": 0.2}, r"differs in learning rate \(0.1 then, 0.2 now\)"),
+        ({"training_cases": "f" * 64}, "differs in training cases"),
     ],
 )
 def test_a_checkpoint_of_another_plan_is_refused_with_what_differs(tmp_path, change, words):

@@ -116,10 +116,18 @@ def method(name: str) -> Method:
     for candidate in METHODS:
         if wanted == candidate.id or wanted in candidate.aliases:
             return candidate
-    known = [candidate.id for candidate in METHODS]
-    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Choose one of: {', '.join(known)}."
+    near = _near(wanted)
+    known = ", ".join(candidate.id for candidate in METHODS)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Choose one of: {known}."
     raise UserError(f"There is no method '{name}'.", hint)
+
+
+def _near(wanted: str) -> list[str]:
+    """Methods of a family (lrp), those that are called by their initials (ig), else those that are spelt alike."""
+    known = [candidate.id for candidate in METHODS]
+    family = [one for one in known if one.startswith(f"{wanted}-")]
+    initials = [one for one in known if "".join(part[0] for part in one.split("-")) == wanted]
+    return family or initials or difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
 
 
 def method_parameters(chosen: Method, values: dict[str, Any] | None = None) -> Any:

@@ -49,7 +49,10 @@ def architecture_of(text: str) -> tuple[Architecture, str]:
     chosen = next((item for item in ARCHITECTURES if item.prefix == prefix), None)
     if chosen is None or bool(name) == chosen.program:
         supported = ", ".join(item.prefix + ("" if item.program else ":") for item in ARCHITECTURES)
-        raise UserError(f"The architecture '{text}' is of no supported kind.", f"Supported are: {supported}.")
+        raise UserError(
+            f"The architecture '{text}' is of no supported kind.",
+            f"Supported are: {supported}. Write the library before the network's name: torchvision:densenet121.",
+        )
     return chosen, name
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.files import FolderFiles
 from saliency_viewer.models.recognition import forms
 from saliency_viewer.models.recognition.candidate import Candidate
 from saliency_viewer.models.recognition.forms import Form, form_of
+from saliency_viewer.models.recognition.of_timm import missing_library
 from saliency_viewer.models.recognition.programs import program_candidate
 from saliency_viewer.models.recognition.published import with_rescaling
 from saliency_viewer.models.recognition.ranking import recognise
 from saliency_viewer.models.recognition.shapes import Shapes, shapes_of
 from saliency_viewer.models.weights import stored, tensors_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _NAME_KEYS = ("classes", "class_names", "class_labels", "labels", "label_names", "target_names", "idx_to_class")
 _TO_INDEX = ("class_to_idx", "label_to_idx", "class_to_index")
@@ -104,20 +108,27 @@ def inspect_checkpoint(content: bytes) -> Inspection:
     raw = stored(content)
     state = tensors_of(raw)
     shapes = shapes_of(state)
-    broken = [key for key, value in state.items() if value.is_floating_point() and bool(value.isnan().any())]
-    warnings = (
-        (f"{len(broken)} weights hold values that are not numbers (NaN), first '{broken[0]}'.",) if broken else ()
-    )
+    candidates = tuple(with_rescaling(recognise(shapes), content))
     return Inspection(
         form=form,
-        candidates=tuple(with_rescaling(recognise(shapes), content)),
+        candidates=candidates,
         outline=_outline(shapes),
         classes=_class_names(raw),
         tensors=len(shapes),
         numbers=sum(value.numel() for value in state.values()),
         first_keys=tuple(shapes)[:_SHOWN_KEYS],
-        warnings=warnings,
+        warnings=tuple(_warnings(state, shapes, candidates)),
     )
+
+
+def _warnings(state: Mapping[str, Tensor], shapes: Shapes, candidates: tuple[Candidate, ...]) -> Iterator[str]:
+    broken = [key for key, value in state.items() if value.is_floating_point() and bool(value.isnan().any())]
+    if broken:
+        yield f"Values are not numbers (NaN) in {len(broken)} of the {len(state)} weights, first '{broken[0]}'."
+    if not any(candidate.complete for candidate in candidates):
+        missing = missing_library(shapes)
+        if missing:
+            yield missing
 
 
 def _outline(shapes: Shapes) -> Candidate:

@@ -69,6 +69,20 @@ def candidates(shapes: Shapes) -> Iterator[Candidate]:
             yield found
 
 
+def missing_library(shapes: Shapes) -> str:
+    """What to install for weights of timm's that nothing else knows; empty where they are none, or timm is there."""
+    _, names = _known(shapes)
+    if not names:
+        return ""
+    try:
+        import timm  # noqa: F401
+    except ImportError:
+        return (
+            f"The weights are those of timm:{names[0]}, but timm is not installed: pip install 'saliency-viewer[timm]'."
+        )
+    return ""
+
+
 def _known(shapes: Shapes) -> tuple[Shapes, list[str]]:
     """The weights without their prefixes, and the names that have them."""
     for _ in range(3):

@@ -53,7 +53,7 @@ def _about(ground: Ground) -> Iterator[str]:
     spec = ground.card.input
     size = " x ".join(map(str, spec.size))
     weights = sum(one.numel() for one in ground.module.parameters())
-    yield f"{ground.network.label}: {weights:,} weights, input {spec.channels} x {size}."
+    yield f"{ground.network.label}: {weights:,} parameters, input {spec.channels} x {size}."
     yield f"Preprocessing: {', '.join(str(step['step']) for step in spec.intensity)}, then {spec.fit}."
 
 

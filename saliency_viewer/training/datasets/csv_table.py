@@ -96,7 +96,7 @@ def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
             have = ", ".join(column for column in table.columns if column)
             raise UserError(
                 f"The table has no column '{asked or role}'.",
-                f"It has: {have}. Say which one is the {role}, for instance {role}={table.columns[0]}.",
+                f"It has: {have}. Say which of them is the {role}: --column {role}=NAME.",
             )
     twice = [name for role, name in found.items() if name and list(map(key, found.values())).count(key(name)) > 1]
     if twice:
