@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.agreement import agree
 from saliency_viewer.models.programs.batch import any_batch, example
 from saliency_viewer.models.programs.block import Block, build_tree
@@ -19,6 +20,7 @@ from saliency_viewer.models.programs.steps import Program, Scope, Step, mapped
 from saliency_viewer.models.programs.training import refuse_training
 from saliency_viewer.models.sound_tensors import in_float32, refuse_no_numbers
 
+_DEEPEST = 100  # modules in each other
 _ROUNDED = (torch.float16, torch.bfloat16, torch.float64)
 _NO_LAYERS = frozenset(
     {"getitem", "part", "sym_size", "mul", "add", "sub", "floordiv"}
@@ -32,6 +34,7 @@ def finished(program: Program, shape: tuple[int, ...]) -> Block:
     that are not sound, and for programs that cannot run or do not answer the same twice.
     """
     refuse_training(program)
+    _refuse_depth(program)
     steps = [_in_float32(step) for step in program.steps]
     single = replace(program, steps=_with_layers(steps), weights=in_float32(program.weights))
     refuse_no_numbers(single.weights)
@@ -41,6 +44,16 @@ def finished(program: Program, shape: tuple[int, ...]) -> Block:
         return network.eval()
     except MISTAKES as error:
         raise cannot_run(shape, error) from error
+
+
+def _refuse_depth(program: Program) -> None:
+    """Raise :class:`UserError` for modules in modules without end, at which whoever walks through them fails."""
+    deepest = max((sum(scope.path.count(".") + 1 for scope in step.scopes) for step in program.steps), default=0)
+    if deepest > _DEEPEST:
+        raise UserError(
+            f"The program in the weights file has modules {deepest} deep in each other, which no network has.",
+            "Copy or download the file again, or export the network again.",
+        )
 
 
 def _whole(program: Program, shape: tuple[int, ...]) -> Program:
