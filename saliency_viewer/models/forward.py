@@ -83,9 +83,15 @@ def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:
     shape = input_shape(spec)
     try:
         with torch.no_grad():
-            return int(network(torch.zeros(shape, device=device)).shape[1])
+            rows, outputs = network(torch.zeros(shape, device=device)).shape
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         raise _cannot_take(network, spec, f"{type(error).__name__}: {error}") from error
+    if rows != 1 or not outputs:
+        raise UserError(
+            f"The network answers one image with {rows} rows of {outputs} numbers.",
+            "Let it return one tensor (samples, classes): one row for each image, one number for each class.",
+        )
+    return int(outputs)
 
 
 def _cannot_take(network: nn.Module, spec: InputSpec, detail: str) -> UserError:

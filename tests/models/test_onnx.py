@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from saliency_viewer.attribution import explain
+from saliency_viewer.errors import UserError
 from saliency_viewer.models import load_package
 from saliency_viewer.models.checking import check_files
 from saliency_viewer.models.files import MemoryFiles
@@ -393,8 +394,9 @@ def test_the_last_activation_is_known_and_taken_off(name, end, opset):
 
 def test_an_activation_over_the_images_is_no_last_activation():
     network = made(lambda: Probabilities(nn.Softmax(0)))
-    content = files.exported(network, images(2), 17)
-    assert files.read(content, (1, *SIZE)).ending == ""
+    assert files.read(files.exported(network, images(1), 17), (1, *SIZE)).ending == ""
+    with pytest.raises(UserError, match="depends on the others"):
+        files.read(files.exported(network, images(2), 17), (1, *SIZE))
     assert files.read(files.exported(made(Convolutional), images(1), 17), (1, *SIZE)).ending == ""
 
 

@@ -36,6 +36,14 @@ def program(*calls, weights=None, parameters=()):
     return Program((given,), steps, value, weights or {}, frozenset(parameters))
 
 
+def _item(values, number):
+    return values[number]
+
+
+def _by_the_largest(values):
+    return values / values.abs().max()
+
+
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
@@ -137,11 +145,28 @@ def test_a_program_that_treats_rows_differently_keeps_its_batch():
     torch.testing.assert_close(network(images), images + torch.tensor([[1.0], [2.0], [1.0]]))
 
 
-def test_an_answer_that_mixes_images_keeps_its_batch():
-    """Softmax over the batch has the right shape for any number of images, and the wrong numbers."""
-    made = program((torch.softmax, 0))
-    _, only, _ = any_batch(made, (2, 3))
-    assert only == 2
+def test_an_answer_that_mixes_images_is_refused():
+    """Softmax over the batch says of an image what the images that stand beside it by chance make of it."""
+    with pytest.raises(UserError, match="depends on the others"):
+        any_batch(program((torch.softmax, 0)), (2, 3))
+
+
+@pytest.mark.parametrize(
+    "mixing",
+    [
+        [(ATEN.cumsum.default, 0)],
+        [(ATEN.sort.default, 0), (_item, 0)],
+        [(ATEN.flip.default, [0])],
+        [(ATEN.softmax.int, 0)],
+        [(_by_the_largest,)],
+        [(ATEN.select.int, 0, 0), (ATEN.unsqueeze.default, 0)],
+    ],
+)
+def test_images_are_never_mixed(mixing):
+    """Made for one image each of these is harmless; of several, only one at a time."""
+    freed, only, _ = any_batch(program(*mixing), (1, 3))
+    network, images = build_tree(freed, only), torch.randn(5, 3)
+    torch.testing.assert_close(network(images), torch.cat([network(image[None]) for image in images]))
 
 
 # --- layers ---------------------------------------------------------------------------------------------------------

@@ -17,13 +17,15 @@ from saliency_viewer.errors import UserError
 # Of the low-level operators, which may trust their arguments, those that exporters write.
 _INNER = frozenset(
     {"_unsafe_view", "_to_copy", "_scaled_dot_product_efficient_attention", "_prelu_kernel", "_safe_softmax"}
-    | {"_conj", "_weight_norm", "_euclidean_dist", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_set_item"}
+    | {"_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "_conj"}
+    | {"_upsample_lanczos2d_aa"}
+    | {"_weight_norm", "_euclidean_dist", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_set_item"}
     | {"_native_multi_head_attention", "_transformer_encoder_layer_fwd", "_log_softmax", "_shape_as_tensor"}
     | {"__range_length", "__derive_index", "_unwrap_optional"}  # of TorchScript's numbers and lists
 )
 # Operators that touch files or memory that is not theirs, or trust one backend's data.
 _HARMFUL = re.compile(
-    r"from_file|save|load|set_?|set_data|resize.*|as_strided_.*|record_stream|"
+    r"from_file|save|load|set_?|set_data|resize.*|as_strided_.*|record_stream|(new_)?empty_(strided|permuted)|"
     r"(cudnn|miopen|mkldnn|fbgemm|mps|xnnpack)_?.*|.*(quantize|qint|sparse|nested|backward).*|q_.*"
 )
 _QUANTISED = re.compile(r"quantized?\b|.*quantize.*|q_.*|fbgemm.*")
@@ -143,6 +145,18 @@ def _to(given: Any, *, dtype: torch.dtype | None = None, **_where: Any) -> Call:
     return Call(Tensor.to, (given, dtype)) if dtype is not None else Call(Tensor.clone, (given,))
 
 
+def _empty(name: str) -> Callable[..., Call]:
+    """What was not written yet is zero, not whatever lies in memory."""
+    filled = {"empty": torch.ops.aten.zeros.default, "empty_like": torch.ops.aten.zeros_like.default}
+    function = filled.get(name, torch.ops.aten.new_zeros.default)
+
+    def whole(*args: Any, **kwargs: Any) -> Call:
+        kwargs.pop("memory_format", None)
+        return Call(function, args, kwargs)
+
+    return whole
+
+
 def _first(function: Callable[..., Any]) -> Callable[..., Call]:
     """Pooling that also says where its values came from, which nobody asks."""
 
@@ -164,6 +178,7 @@ _WHOLE: dict[str, Callable[..., Call]] = {
     "_to_copy": _to,
     "_adaptive_avg_pool2d": lambda given, size: Call(functional.adaptive_avg_pool2d, (given, size)),
     "_adaptive_avg_pool3d": lambda given, size: Call(functional.adaptive_avg_pool3d, (given, size)),
+    **{name: _empty(name) for name in ("empty", "empty_like", "new_empty")},
     "max_pool2d_with_indices": _first(functional.max_pool2d),
     "max_pool3d_with_indices": _first(functional.max_pool3d),
 }

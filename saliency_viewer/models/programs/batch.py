@@ -15,14 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saliency_viewer.errors import UserError
+from saliency_viewer.models.programs.agreement import close
+from saliency_viewer.models.programs.faults import MISTAKES
 from saliency_viewer.models.programs.steps import Program, Step, Value, leaves
 from saliency_viewer.runtime.memory import require_memory
 
 _RESHAPING = frozenset({"view", "reshape", "unsafe_view"})
 _JOINING = frozenset({"cat", "concat", "concatenate"})
 _TRIALS = 12  # combinations of open choices
-_SAME = 1e-4  # of the largest output
-_FAILURES = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError)
 
 Shapes = dict[int, tuple[int, ...]]
 
@@ -37,9 +38,7 @@ def any_batch(program: Program, shape: tuple[int, ...]) -> tuple[Program, int, S
     ``shape`` is that of the example with which it was exported, (N, ...). The third is the shape of every value for
     the example. Raises whatever the program itself does.
     """
-    require_memory(8 * math.prod(shape), "An input of the program")  # two of them, of 4 bytes a number
-    made = torch.Generator().manual_seed(0)
-    rows = torch.randn((2 * shape[0], *shape[1:]), generator=made)
+    rows = example((2 * shape[0], *shape[1:]))
     written, before = _run(program, rows[: shape[0]])
     choices = _Choices(shape[0])
     for _ in range(_TRIALS):
@@ -48,7 +47,25 @@ def any_batch(program: Program, shape: tuple[int, ...]) -> tuple[Program, int, S
             return freed, 0, before
         if not choices.another():
             break
+    _refuse_mixing(program, rows[: shape[0]])
     return program, shape[0], before
+
+
+def example(shape: tuple[int, ...]) -> Tensor:
+    """Noise to ask a program about, always the same. Raises :class:`UserError` when memory does not hold it."""
+    require_memory(4 * math.prod(shape), "An input of the program")
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def _refuse_mixing(program: Program, rows: Tensor) -> None:
+    """Raise :class:`UserError` when the first image's answer depends on those beside it, which are there by chance."""
+    alone = rows[:1].expand(rows.shape).clone()
+    found, other = (_tensors(program.run(one)) for one in (rows.clone(), alone))
+    if not all(close(a[:1], b[:1]) for a, b in zip(found, other, strict=True) if len(a) == len(rows)):
+        raise UserError(
+            f"The program was made for {len(rows)} images at a time, and what it says of one depends on the others.",
+            "Export the network after network.eval(), from a forward in which every image is on its own.",
+        )
 
 
 def _run(program: Program, inputs: Tensor) -> tuple[Any, Shapes]:
@@ -98,10 +115,12 @@ class _Trial:
         half = len(rows) // 2
         try:
             freed, found = self._freed(rows)
-            same = _agree(found, 0, written) and (
-                freed is self._program or _agree(found, half, self._program.run(rows[half:].clone()))
-            )
-        except (_Fixed, *_FAILURES):
+            second = self._program.run(rows[half:].clone())
+            same = _agree(found, 0, written) and _agree(found, half, second)
+            # The other way round too: an answer may depend on which images stand before or beside.
+            turned = freed.run(rows.roll(half, 0)) if same else None
+            same = same and _agree(turned, 0, second) and _agree(turned, half, written)
+        except (_Fixed, *MISTAKES):
             return None
         return freed if same else None
 
@@ -199,13 +218,8 @@ def _repeated(constant: Tensor, images: Tensor, axis: int) -> Tensor:
 def _agree(found: Any, start: int, expected: Any) -> bool:
     """Whether the rows from ``start`` on are as expected, in every output."""
     pairs = list(zip(_tensors(found), _tensors(expected), strict=True))
-    return bool(pairs) and all(_close(many[start : start + len(few)], few) for many, few in pairs)
+    return bool(pairs) and all(close(many[start : start + len(few)], few) for many, few in pairs)
 
 
 def _tensors(output: Any) -> list[Tensor]:
     return [leaf for leaf in leaves(output) if isinstance(leaf, Tensor) and leaf.ndim]
-
-
-def _close(found: Tensor, expected: Tensor) -> bool:
-    scale = float(expected.abs().max()) if expected.numel() else 0.0
-    return found.shape == expected.shape and torch.allclose(found, expected, rtol=_SAME, atol=_SAME * scale)

@@ -110,19 +110,18 @@ class FixedBatch(Block):
             missing = self._size - len(part)
             whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
             found.append(super().forward(whole))
-        return _joined(found, len(images))
+        return self._joined(found, len(images))
 
-
-def _joined(outputs: list[Any], count: int) -> Any:
-    """The same output of several runs in one, (count, ...)."""
-    first = outputs[0]
-    if isinstance(first, Tensor):
-        return torch.cat(outputs)[:count] if len(outputs) > 1 else first[:count]
-    if isinstance(first, dict):
-        return {key: _joined([output[key] for output in outputs], count) for key in first}
-    if isinstance(first, (list, tuple)):
-        return type(first)(_joined(list(parts), count) for parts in zip(*outputs, strict=True))
-    return first
+    def _joined(self, outputs: list[Any], count: int) -> Any:
+        """The same output of several runs in one, (count, ...); what has no axis for images is the first run's."""
+        first = outputs[0]
+        if isinstance(first, Tensor) and first.ndim and len(first) == self._size:
+            return torch.cat(outputs)[:count] if len(outputs) > 1 else first[:count]
+        if isinstance(first, dict):
+            return {key: self._joined([output[key] for output in outputs], count) for key in first}
+        if isinstance(first, (list, tuple)):
+            return type(first)(self._joined(list(parts), count) for parts in zip(*outputs, strict=True))
+        return first
 
 
 def build_tree(program: Program, batch: int = 0, axes: Mapping[int, int] | None = None) -> Block:

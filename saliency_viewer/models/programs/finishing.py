@@ -9,53 +9,66 @@ from typing import Any
 import torch
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.programs.batch import any_batch
+from saliency_viewer.models.programs.agreement import agree
+from saliency_viewer.models.programs.batch import any_batch, example
 from saliency_viewer.models.programs.block import Block, build_tree
+from saliency_viewer.models.programs.faults import MISTAKES, cannot_run
 from saliency_viewer.models.programs.fusing import fused
+from saliency_viewer.models.programs.room import require_room_for
+from saliency_viewer.models.programs.steady import require_steady
 from saliency_viewer.models.programs.steps import Program, Scope, Step, mapped
+from saliency_viewer.models.programs.training import refuse_training
 from saliency_viewer.models.sound_tensors import in_float32, refuse_no_numbers
 
+_DEEPEST = 100  # modules in each other
 _ROUNDED = (torch.float16, torch.bfloat16, torch.float64)
-_RANDOM = frozenset(
-    {"bernoulli", "rand", "randn", "rand_like", "randn_like", "normal", "multinomial", "native_dropout"}
-)
-# Where operators are told to train, by position and name; dropout is counted from torch.dropout(input, p, train).
-_TRAINING = {
-    "batch_norm": (5, "training"),
-    "dropout": (2, "train"),
-    "feature_dropout": (2, "train"),
-    "alpha_dropout": (2, "train"),
-    "feature_alpha_dropout": (2, "train"),
-    "rrelu": (3, "training"),
-}
 _NO_LAYERS = frozenset(
     {"getitem", "part", "sym_size", "mul", "add", "sub", "floordiv"}
 )  # numbers, and parts of outputs
-_UPDATING = frozenset({"native_batch_norm_legit", "native_batch_norm", "batch_norm_with_update"})
 
 
 def finished(program: Program, shape: tuple[int, ...]) -> Block:
     """The network: float32 on the CPU, for any number of images, as a tree of modules.
 
     ``shape`` is that of an example, (N, ...). Raises :class:`UserError` for programs in training mode, for weights
-    that are not sound, and for programs that cannot run.
+    that are not sound, and for programs that cannot run or do not answer the same twice.
     """
-    _refuse_training(program)
+    refuse_training(program)
+    _refuse_depth(program)
     steps = [_in_float32(step) for step in program.steps]
     single = replace(program, steps=_with_layers(steps), weights=in_float32(program.weights))
     refuse_no_numbers(single.weights)
     try:
-        freed, only, shapes = any_batch(fused(single), shape)
-    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError) as error:
-        wanted = " x ".join(map(str, shape))
+        freed, only, shapes = any_batch(_whole(single, shape), shape)
+        network = build_tree(freed, only, {key: len(sizes) for key, sizes in shapes.items()})
+        return network.eval()
+    except MISTAKES as error:
+        raise cannot_run(shape, error) from error
+
+
+def _refuse_depth(program: Program) -> None:
+    """Raise :class:`UserError` for modules in modules without end, at which whoever walks through them fails."""
+    deepest = max((sum(scope.path.count(".") + 1 for scope in step.scopes) for step in program.steps), default=0)
+    if deepest > _DEEPEST:
         raise UserError(
-            f"The program in the weights file cannot run on an input of {wanted} (sample, channels, size).",
-            "Check input.channels, input.size and input.order in model.toml, or export the network again.",
-            f"{type(error).__name__}: {error}",
-        ) from error
-    network = build_tree(freed, only, {key: len(sizes) for key, sizes in shapes.items()})
-    network.eval()
-    return network
+            f"The program in the weights file has modules {deepest} deep in each other, which no network has.",
+            "Copy or download the file again, or export the network again.",
+        )
+
+
+def _whole(program: Program, shape: tuple[int, ...]) -> Program:
+    """The program with whole operators in place of their pieces, where it answers as before.
+
+    Raises :class:`UserError` for programs that outgrow memory or never answer twice the same, and what torch raises.
+    """
+    sample = example(shape)
+    written = require_steady(
+        program.weights.values(),
+        lambda: program.run(sample.clone()),
+        lambda: program.run(sample.clone(), before=require_room_for),
+    )
+    whole = fused(program)
+    return whole if agree(whole.run(sample.clone()), written) else program
 
 
 def _with_layers(steps: list[Step]) -> list[Step]:
@@ -79,27 +92,3 @@ def _in_float32(step: Step) -> Step:
 
 def _single(leaf: Any) -> Any:
     return torch.float32 if isinstance(leaf, torch.dtype) and leaf in _ROUNDED else leaf
-
-
-def _refuse_training(program: Program) -> None:
-    """Raise :class:`UserError` where an operator on the way from the image trains; weights may be standardised so."""
-    of_image = {value.key for value in program.inputs}
-    for step in program.steps:
-        given = {value.key for value in step.values()}
-        if given & of_image:
-            of_image.add(step.result.key)
-        if _trains(step) and (given & of_image or not given):
-            raise UserError(
-                f"The network was exported in training mode: its '{step.name}' gives another answer each time, or for "
-                "every batch.",
-                "Export it again after network.eval().",
-            )
-
-
-def _trains(step: Step) -> bool:
-    name = step.name
-    if name in _UPDATING or name in _RANDOM:
-        return True
-    position, key = _TRAINING.get(name, (0, ""))
-    told = step.args[position] if key and len(step.args) > position else step.kwargs.get(key)
-    return bool(told) and not (name.endswith("dropout") and step.args[1:2] == (0.0,))

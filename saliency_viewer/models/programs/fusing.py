@@ -103,7 +103,7 @@ class _Fusion:
         """What a product consists of: operands, and one number. Products that are used elsewhere stay whole."""
         step = self.maker(value, "mul", "div")
         pair = self.pair(step)
-        if step is not None and pair is not None:
+        if step is not None and pair is not None and not (step.name == "div" and pair[1] == 0.0):
             operands, number = self.factors(pair[0]) if self.once(pair[0]) else ([pair[0]], 1.0)
             return operands, number / pair[1] if step.name == "div" else number * pair[1]
         if step is not None and step.name == "mul" and len(step.args) == 2:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.programs.room import require_room, require_room_for
 from saliency_viewer.models.programs.steps import OnDevice, Program, Scope, Step, Value, Weight, leaves, mapped
-from saliency_viewer.runtime.memory import require_memory
 
-# What torch and arithmetic raise for numbers that do not go together.
-MISTAKES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
-_LARGEST_NUMBER = 8  # bytes
-_SMALL = 2**26  # bytes
 Operand = Value | Tensor | None  # what an operator is given: computed from the image, a constant, or left out
 
 
@@ -61,7 +56,7 @@ class Recorder:
         example = function(*given, **named)
         for leaf in leaves(example):
             if isinstance(leaf, Tensor):
-                self.room(leaf.shape)
+                require_room(leaf.shape)
         result = self._new(example)
         stored, named = mapped((args, kwargs), lambda leaf: self._stored(leaf))
         self._steps.append(Step(function, stored, named, self.scopes, result))
@@ -101,19 +96,8 @@ class Recorder:
                 self._statistics.add(name)
         return tensor
 
-    def room(self, shape: Sequence[int]) -> None:
-        """Raise :class:`UserError` when a tensor of that shape is more than memory holds."""
-        needed = _LARGEST_NUMBER * math.prod(shape)
-        if needed > _SMALL:  # asking the system for every one takes longer than the operators
-            require_memory(needed, "A step of the network")
-
     def _computed(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        try:
-            result = function(*mapped(args, self._meta), **mapped(kwargs, self._meta))
-        except MISTAKES:
-            result = None  # its size depends on values, or it fails in any case
-        if isinstance(result, Tensor):
-            self.room(result.shape)
+        require_room_for(function, args, kwargs)
         args, kwargs = mapped((args, kwargs), lambda leaf: "cpu" if isinstance(leaf, OnDevice) else leaf)
         with torch.no_grad():
             return function(*args, **kwargs)

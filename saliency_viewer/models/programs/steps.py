@@ -79,22 +79,38 @@ class Program:
         """For each position the keys of the values that no later step takes."""
         return last_uses([[value.key for value in step.values()] for step in self.steps], keys_in(self.output))
 
-    def run(self, *inputs: Tensor, note: Callable[[Step, Any], None] | None = None) -> Any:
-        """The output for these inputs, step by step and without a gradient. ``note`` sees every step's result."""
+    def run(
+        self,
+        *inputs: Tensor,
+        note: Callable[[Step, Any], None] | None = None,
+        before: Callable[[Callable[..., Any], Any, Any], None] | None = None,
+    ) -> Any:
+        """The output for these inputs, step by step and without a gradient.
+
+        ``before`` sees the function and the arguments of every call, ``note`` every step with its result.
+        """
         known: dict[int, Any] = {value.key: given for value, given in zip(self.inputs, inputs, strict=True)}
         ends = self.last_uses()
         with torch.no_grad():
             for position, step in enumerate(self.steps):
-                known[step.result.key] = result = self.call(step, known, inputs[0].device)
+                known[step.result.key] = result = self.call(step, known, inputs[0].device, before)
                 if note is not None:
                     note(step, result)
                 for key in ends.get(position, ()):
                     known.pop(key, None)
         return self.given(self.output, known, inputs[0].device)
 
-    def call(self, step: Step, known: dict[int, Any], device: torch.device) -> Any:
+    def call(
+        self,
+        step: Step,
+        known: dict[int, Any],
+        device: torch.device,
+        before: Callable[[Callable[..., Any], Any, Any], None] | None = None,
+    ) -> Any:
         """What one step gives."""
         args, kwargs = self.given((step.args, step.kwargs), known, device)
+        if before is not None:
+            before(step.function, args, kwargs)
         return step.function(*args, **kwargs)
 
     def given(self, arguments: Any, known: dict[int, Any], device: torch.device) -> Any:

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.programs.faults import MISTAKES
 from saliency_viewer.models.programs.onnx_reading.file import FLOATING, OnnxFile
 from saliency_viewer.models.programs.onnx_reading.names import Names
-from saliency_viewer.models.programs.recorder import MISTAKES, Operand, Recorder
+from saliency_viewer.models.programs.recorder import Operand, Recorder
 from saliency_viewer.models.programs.steps import Program
 
 _PLAIN = ("", "ai.onnx")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import posixpath
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.programs.faults import damaged
+from saliency_viewer.models.programs.faults import MISTAKES, damaged
 from saliency_viewer.models.programs.onnx_reading.external import Read
 from saliency_viewer.models.programs.onnx_reading.file import OnnxFile
 from saliency_viewer.models.programs.onnx_reading.operators import HANDLERS
 from saliency_viewer.models.programs.onnx_reading.reader import Reader, input_of
-from saliency_viewer.models.programs.recorder import MISTAKES
 from saliency_viewer.models.programs.steps import Program
 
 

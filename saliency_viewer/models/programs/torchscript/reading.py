@@ -16,10 +16,12 @@ from torch import Tensor
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.aten import operator
-from saliency_viewer.models.programs.recorder import MISTAKES, Recorder
-from saliency_viewer.models.programs.steps import OnDevice, Program, Scope, Value, mapped
+from saliency_viewer.models.programs.faults import MISTAKES
+from saliency_viewer.models.programs.recorder import Recorder
+from saliency_viewer.models.programs.steps import OnDevice, Program, Scope, Step, Value, mapped
 from saliency_viewer.models.programs.torchscript.loading import Script
 from saliency_viewer.models.programs.torchscript.plain import FORMATS, NUMBERS, OF_ANYTHING, OF_CONTAINERS, TYPES
+from saliency_viewer.models.programs.training import is_random, other_each_time
 
 _MOST_NODES = 200_000
 _MOST_TURNS = 5_000  # of all loops: one could be endless
@@ -220,6 +222,8 @@ class _Reader(Recorder):
             argument.name: value for argument, value in zip(declared, arguments, strict=False) if argument.kwarg_only
         }
         call = found.call(arguments[: len(plain)], named)
+        if is_random(call.function, call.args, call.kwargs):
+            raise other_each_time(Step(call.function, call.args))
         if name in _OF_SHAPES:  # the same for every image
             return call.function(*mapped(call.args, self.example))
         result = self.emit(call.function, *call.args, **call.kwargs)

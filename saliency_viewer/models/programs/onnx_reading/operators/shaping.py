@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.room import require_room
 
 _PADDING = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
@@ -32,16 +33,16 @@ def _constant(_reader: Reader, node: Node) -> Any:
     raise NotImplementedError("a constant that is sparse or text")
 
 
-def _filled(reader: Reader, node: Node) -> Any:
+def _filled(_reader: Reader, node: Node) -> Any:
     value = node.get("value", torch.zeros(1))
     sizes = [int(size) for size in node.constant(0).reshape(-1)]
-    reader.room(sizes)
+    require_room(sizes)
     return torch.full(sizes, value.item(), dtype=value.dtype)
 
 
-def _range(reader: Reader, node: Node) -> Any:
+def _range(_reader: Reader, node: Node) -> Any:
     start, stop, step = (node.constant(k).item() for k in range(3))
-    reader.room([max(0, math.ceil((stop - start) / step))])
+    require_room([max(0, math.ceil((stop - start) / step))])
     return torch.arange(start, stop, step)
 
 
