@@ -265,7 +265,7 @@ def _keras(folder: Path, subject: Subject) -> Any:
             layer.momentum = 0.5  # at Keras' own 0.99 the statistics would need hundreds of batches
     with torch.no_grad():
         for _ in range(8):
-            model(torch.rand(4, *shape) * 255, training=True)
+            model(torch.cat([torch.rand(4, *shape), torch.randn(4, *shape)]), training=True)
     model.save(folder / "model.keras")
     _card(folder, subject, "keras", "model.keras", {})
     return lambda inputs: model(inputs.movedim(1, -1), training=False)

@@ -25,7 +25,21 @@ singular vector, the side of zero on which a ReLU of random weights stands) diff
 def table(rows: Sequence[Row]) -> str:
     """The whole page."""
     forms = list(dict.fromkeys(row.form for row in rows))
-    return "\n".join([_HEAD, *(_form([row for row in rows if row.form == form]) for form in forms)])
+    return "\n".join(
+        [_HEAD, _overview(rows, forms), *(_form([row for row in rows if row.form == form]) for form in forms)]
+    )
+
+
+def _overview(rows: Sequence[Row], forms: Sequence[str]) -> str:
+    """How many methods apply, for each form and architecture."""
+    subjects = list(dict.fromkeys(row.subject for row in rows))
+    applied = {(row.form, row.subject): str(len(row.badges)) for row in rows}
+    lines = [f"## Methods that apply, of {len(METHODS)}", "", "| | " + " | ".join(subjects) + " |"]
+    lines.append("|---" * (len(subjects) + 1) + "|")
+    for form in forms:
+        cells = (applied.get((form, subject), "") for subject in subjects)
+        lines.append(f"| {form} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
 
 
 def _form(rows: Sequence[Row]) -> str:
@@ -43,7 +57,9 @@ def _form(rows: Sequence[Row]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.0e}"
+    if value is None:
+        return ""
+    return f"{value:.0e}" if value else "0"
 
 
 def _middle(row: Row) -> str:

@@ -113,6 +113,8 @@ def _translated(model: Any, output: int) -> TranslatedNetwork:
             logits = _answer(model, output, inputs)
             errors.append(disagreement(trial(ours), logits, inputs, partial(_answer, model, output)))
     worst = max(errors)
+    if worst == float("inf"):
+        raise NotTranslated("the translation cannot be compared: no image was found for which Keras' answer is certain")
     if not worst <= SAME:
         raise NotTranslated(f"the translation's answers differ from Keras' own by {worst:.1e} of the largest one")
     network.outputs = int(answer.shape[-1])
