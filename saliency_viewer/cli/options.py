@@ -145,8 +145,10 @@ def _split_setting(text: str) -> tuple[str, str, str]:
 
 
 def existing_files(names: Sequence[str], what: str) -> tuple[Path, ...]:
-    """Paths that exist; raises :class:`UserError` otherwise."""
+    """Paths that exist; raises :class:`UserError` otherwise. It counts them: paths can hold patients' names."""
     paths = tuple(Path(name) for name in names)
-    if not all(path.exists() for path in paths):
-        raise UserError(f"There is no such {what}.", "Check the spelling of the path.")
+    for number, path in enumerate(paths, 1):
+        if not path.exists():
+            which = f": number {number} of {len(paths)}" if len(paths) > 1 else ""
+            raise UserError(f"There is no such {what}{which}.", "Check the spelling of the path.")
     return paths
