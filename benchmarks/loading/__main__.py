@@ -47,7 +47,7 @@ def main() -> int:
     for form in FORMS:
         if options.form and not any(form.title.startswith(name) for name in options.form):
             continue
-        for subject in SUBJECTS:
+        for subject in map(form.subject, SUBJECTS):
             if options.subject and subject.title not in options.subject:
                 continue
             with tempfile.TemporaryDirectory() as folder:
