@@ -24,7 +24,7 @@ from saliency_viewer.models.own_code import OwnCode, Trust, own_code
 from saliency_viewer.models.weights import load_state, read_state
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def load_package(
@@ -83,49 +83,57 @@ def _member(
     doubts: tuple[str, ...],
 ) -> Classifier:
     """One network with its weights."""
-    with in_fold(fold.name):
-        if not files.has(fold.weights):
-            raise missing(fold.weights)
-        content = files.read(fold.weights)
-        digest = hashlib.sha256(content)
-        compare_sums(files, fold.weights, digest.hexdigest())
-    network, beside = _network(card, fold, files, content, trust_code)
+    if architecture_of(card.architecture)[0].program:
+        with in_fold(fold.name):
+            network, digests = _program(card, fold, files, trust_code)
+    else:
+        network, digests = _filled(card, fold, files, trust_code)
     with in_fold(fold.name):
         give_logits(network, card.output)
-    del content  # weights can be large
     code = own_code(card.architecture, files)
-    parts = hashlib.sha256(card_bytes).digest(), digest.digest(), bytes.fromhex(code.digest) if code else b"", *beside
+    first, *beside = digests
+    parts = hashlib.sha256(card_bytes).digest(), first, bytes.fromhex(code.digest) if code else b"", *beside
     model_hash = hashlib.sha256(b"".join(parts)).hexdigest()
     return Classifier(card, make_ready(network, card.input, device), model_hash, device, fold.name, doubts)
 
 
-def _network(
-    card: ModelCard, fold: Fold, files: PackageFiles, content: bytes, trust_code: Trust
-) -> tuple[nn.Module, list[bytes]]:
-    """The network with its weights: a program out of ``content``, else built and filled from it.
+def _content(files: PackageFiles, weights: str) -> tuple[bytes, bytes]:
+    """The weights file's bytes and their sha256, which is that of the package's list."""
+    if not files.has(weights):
+        raise missing(weights)
+    content = files.read(weights)
+    digest = hashlib.sha256(content)
+    compare_sums(files, weights, digest.hexdigest())
+    return content, digest.digest()
 
-    The second are sha256 digests of further files that a program is made of.
-    """
-    if architecture_of(card.architecture)[0].program:
-        with in_fold(fold.name):
-            return _program(card, fold, files, content, trust_code)
+
+def _state(files: PackageFiles, weights: str) -> tuple[dict[str, Tensor], bytes]:
+    """The tensors of the weights file, and its sha256. Its bytes, as many again, are let go here."""
+    content, digest = _content(files, weights)
+    return read_state(content), digest
+
+
+def _filled(card: ModelCard, fold: Fold, files: PackageFiles, trust_code: Trust) -> tuple[nn.Module, tuple[bytes, ...]]:
+    """A network that was built and filled with its weights, and the sha256 of their file."""
     with in_fold(fold.name):
-        state = read_state(content)
+        state, digest = _state(files, fold.weights)
     # What is wrong with the arguments or the code is so for all folds.
     network = build_network(card.architecture, card.arguments, files, state.keys(), trust_code)
     with in_fold(fold.name):
         load_state(network, state)
-    return network, []
+    return network, (digest,)
 
 
 def _program(
-    card: ModelCard, fold: Fold, files: PackageFiles, content: bytes, trust_code: Trust
-) -> tuple[nn.Module, list[bytes]]:
+    card: ModelCard, fold: Fold, files: PackageFiles, trust_code: Trust
+) -> tuple[nn.Module, tuple[bytes, ...]]:
+    """A network that is its file, and the sha256 of that file and of those that it is continued in."""
+    content, digest = _content(files, fold.weights)
     shape, watched = network_shape(card.input), WatchedFiles(files)
     network = build_network(card.architecture, card.arguments, watched, (), trust_code, content, fold.weights, shape)
     for name, found in watched.digests.items():
         compare_sums(files, name, found)
-    return network, [bytes.fromhex(found) for _, found in sorted(watched.digests.items())]
+    return network, (digest, *(bytes.fromhex(found) for _, found in sorted(watched.digests.items())))
 
 
 def read_card(path: str | Path) -> tuple[ModelCard, OwnCode | None]:
