@@ -23,12 +23,12 @@ from benchmarks.loading.libraries import library_of
 _MIB = 2**20
 _HEAD = """# What loading a model package costs
 
-Made by `python -m benchmarks.loading` on {machine}: each form of each network written to disk, then loaded in a new
-process, {rounds} times by this program and by the library that the form comes from, in turns. Seconds and memory are
-medians, without importing torch and torchvision (and MONAI and timm for their forms), about {imports:.1f} s; a ratio is
-the median of the rounds' ratios. This program reads the card, compares the sum of the weights, looks through the file
-before anything is loaded, and proves programs and Keras networks against a run of the original, which the libraries do
-not. Peak memory is above what the imports hold.
+Made by `python -m benchmarks.loading` on {machine}:
+each form of each network written to disk, then loaded in a new process, {rounds} times by this program and by the
+library that the form comes from, in turns. Seconds and memory are medians, without importing torch and torchvision
+(and MONAI and timm for their forms), about {imports:.1f} s; a ratio is the median of the rounds' ratios. This program
+reads the card, compares the sum of the weights, looks through the file before anything is loaded, and proves programs
+and Keras networks by several runs, which the libraries do not. Peak memory is above what the imports hold.
 
 | form | network | file, MiB | ours, s | library, s | ratio | ours, peak MiB | library, peak MiB |
 |---|---|---|---|---|---|---|---|

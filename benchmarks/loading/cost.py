@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -27,9 +26,10 @@ class Cost:
     kept: int
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
+def _memory(field: str) -> int:
+    """Bytes of a line of the system's own account. getrusage would tell the peak of whoever started this process."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith(field + ":")).split()[1]) * _KIB
 
 
 def _import(who: str, form: str) -> None:
@@ -61,11 +61,11 @@ def main() -> None:
     started = time.perf_counter()
     _import(who, form)
     imported = time.perf_counter()
-    before = _resident()
+    before = _memory("VmRSS")
     network = _load(who, form, subject, Path(folder))
     loaded = time.perf_counter()
-    kept = _resident() - before
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB - before
+    kept = _memory("VmRSS") - before
+    peak = _memory("VmHWM") - before
     print(json.dumps(asdict(Cost(imported - started, loaded - imported, peak, kept))))
     del network
 
