@@ -49,7 +49,7 @@ def test_resuming_with_other_settings_is_refused(pictures, plan_for):
     heard = []
     with pytest.raises(Cancelled):
         run_training(plan_for(table), RunContext(cancel=lambda: bool(heard)), heard.append)
-    with pytest.raises(UserError, match=r"another batch size \(8 then, 4 now\)"):
+    with pytest.raises(UserError, match=r"differs in batch size \(8 then, 4 now\)"):
         run_training(plan_for(table, batch_size=4), resume=True)
 
 
