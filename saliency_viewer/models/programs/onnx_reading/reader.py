@@ -17,6 +17,11 @@ from saliency_viewer.models.programs.steps import Program
 
 _PLAIN = ("", "ai.onnx")
 _QUANTISED = ("Quantize", "Dequantize", "QLinear", "Integer")
+_WITHOUT = "Export the network again without it, or save its state dict and use it with its architecture."
+
+
+class Unsupported(Exception):  # noqa: N818 - what of an operator is not read
+    """A form of an operator that is not read: its text goes on behind "not supported in this form"."""
 
 
 @dataclass(frozen=True)
@@ -78,41 +83,53 @@ class Reader(Recorder):
         self._handlers = handlers
         self._names = Names()
         self._known: dict[str, Any] = {}
+        self._left_out: dict[str, Any] = {}  # outputs that no handler gives, with their nodes
 
     def program(self, input_name: str) -> Program:
         """The whole graph from its one input."""
-        graph = self._file.graph
+        self._known[input_name] = self.input
+        outputs = self._walk(self._file.graph)
+        return self.recorded(outputs[0] if len(outputs) == 1 else outputs)
+
+    def _walk(self, graph: Any) -> tuple[Any, ...]:
+        """The outputs of a graph."""
         for proto in graph.initializer:
             self._known[proto.name] = self._file.tensor(proto)
-        self._known[input_name] = self.input
-        self._walk(graph)
-        outputs = [self._known[output.name] for output in graph.output]
-        return self.recorded(outputs[0] if len(outputs) == 1 else tuple(outputs))
-
-    def _walk(self, graph: Any) -> None:
         for proto in graph.node:
             self.scopes = self._names.scopes(proto)
+            handler = self._handler(proto)
             node = Node(
                 proto.op_type,
-                tuple(self._known[name] if name else None for name in proto.input),
+                tuple(self._operand(name) if name else None for name in proto.input),
                 len(proto.output),
                 self._file.opset,
                 {attribute.name: self._attribute(attribute) for attribute in proto.attribute},
             )
-            found = self._outputs(proto, node)
+            found = self._outputs(proto, handler, node)
             results = found if isinstance(found, tuple) else (found,)
-            for name, result in zip(proto.output, results, strict=False):
-                if name:
-                    self._known[name] = result
+            self._known.update(zip(proto.output, results, strict=False))
+            self._left_out.update(dict.fromkeys(proto.output[len(results) :], proto))
+        return tuple(self._operand(output.name) for output in graph.output)
 
-    def _outputs(self, proto: Any, node: Node) -> Any:
-        handler = self._handler(proto)
+    def _operand(self, name: str) -> Any:
+        """What a node gave under this name."""
+        if name in self._left_out:
+            raise UserError(
+                f"The network uses more than the first output of the ONNX operator {_titled(self._left_out[name])}, "
+                "which is not supported.",
+                _WITHOUT,
+            )
+        return self._known[name]
+
+    def _outputs(self, proto: Any, handler: Handler, node: Node) -> Any:
         try:
             return handler(self, node)
+        except Unsupported as error:
+            message = f"The ONNX operator {_titled(proto)} is not supported in this form: {error}."
+            raise UserError(message, _WITHOUT) from error
         except MISTAKES as error:
-            where = f" (node '{proto.name}')" if proto.name else ""
             raise UserError(
-                f"The ONNX operator '{proto.op_type}'{where} cannot be run as the file has it.",
+                f"The ONNX operator {_titled(proto)} cannot be run as the file has it.",
                 "Check input.channels and input.size in model.toml, or export the network again.",
                 f"{type(error).__name__}: {error}",
             ) from error
@@ -121,20 +138,18 @@ class Reader(Recorder):
         handler = self._handlers.get(proto.op_type) if proto.domain in _PLAIN else None
         if handler is not None:
             return handler
-        full = f"{proto.domain}.{proto.op_type}" if proto.domain not in _PLAIN else proto.op_type
         if any(mark in proto.op_type for mark in _QUANTISED):
             raise UserError(
-                f"The ONNX network is quantised (operator '{full}'): its numbers are rounded to 8 bits, which have no "
+                f"The ONNX network is quantised: its operator {_titled(proto)} rounds to 8 bits, which have no "
                 "gradient.",
                 "Use the network from before quantising.",
             )
-        hint = "Export the network again without it, or save its state dict and use it with its architecture."
+        hint = _WITHOUT
         if proto.domain == "ai.onnx.ml":
             hint = "It belongs to another kind of model, such as trees; methods here explain neural networks."
         elif proto.domain not in _PLAIN:
             hint = "Use the file as it was exported, before another program optimised it or added to it."
-        where = f" (node '{proto.name}')" if proto.name else ""
-        raise UserError(f"The ONNX operator '{full}'{where} is not supported.", hint)
+        raise UserError(f"The ONNX operator {_titled(proto)} is not supported.", hint)
 
     def _attribute(self, attribute: Any) -> Any:
         from onnx import helper
@@ -147,11 +162,15 @@ class Reader(Recorder):
     def branch(self, graph: Any) -> tuple[Any, ...]:
         """The outputs of a graph inside the graph."""
         scopes = self.scopes
-        for proto in graph.initializer:
-            self._known[proto.name] = self._file.tensor(proto)
-        self._walk(graph)
+        outputs = self._walk(graph)
         self.scopes = scopes
-        return tuple(self._known[output.name] for output in graph.output)
+        return outputs
+
+
+def _titled(proto: Any) -> str:
+    """The operator of a node and the node's name, as users look for them in their file."""
+    full = proto.op_type if proto.domain in _PLAIN else f"{proto.domain}.{proto.op_type}"
+    return f"'{full}' (node '{proto.name}')" if proto.name else f"'{full}'"
 
 
 def input_of(file: OnnxFile) -> tuple[str, list[int | None]]:

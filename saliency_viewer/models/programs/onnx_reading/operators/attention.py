@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader, Unsupported
 
 
 def _attention(reader: Reader, node: Node) -> Any:
     if any(node[k] is not None for k in (4, 5, 6)) or node.get("softcap", 0.0):
-        raise NotImplementedError("attention with a memory of earlier tokens")
+        raise Unsupported("attention with a memory of earlier tokens")
     heads = (node.get("q_num_heads"), node.get("kv_num_heads"), node.get("kv_num_heads"))
     flat = len(reader.shape(node[0])) == 3
     parts = [_in_heads(reader, node[k], heads[k]) if flat else node[k] for k in range(3)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saliency_viewer.models.programs.onnx_reading.file import BOOLEAN, FLOATING, WHOLE
-from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader, Unsupported
 
 _LIMITLESS = 1e30  # clips wider than this were written for no limit
 _PLAIN: dict[str, Callable[..., Any]] = {
@@ -85,7 +85,7 @@ def _prelu(reader: Reader, node: Node) -> Any:
     slope = node.constant(1)
     lined_up = (1,) * (len(reader.shape(node[0])) - slope.ndim) + tuple(slope.shape)
     if slope.numel() > 1 and slope.numel() != lined_up[1]:
-        raise NotImplementedError("PRelu with slopes that differ over space")
+        raise Unsupported("PRelu with slopes that differ over space")
     weight = reader.weight(slope.reshape(-1), "weight")
     return reader.emit(functional.prelu, node[0], weight)
 
@@ -127,7 +127,7 @@ def _cast(reader: Reader, node: Node) -> Any:
         return _as(reader, node, torch.int64)
     if kind == BOOLEAN:
         return _as(reader, node, torch.bool)
-    raise NotImplementedError("a cast to text, complex numbers or numbers of less than 8 bits")
+    raise Unsupported("a cast to text, complex numbers or numbers of less than 8 bits")
 
 
 def _cast_like(reader: Reader, node: Node) -> Any:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.onnx_reading.operators.padding import padded
-from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader, Unsupported
 from saliency_viewer.models.programs.recorder import Operand
 
 _CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
@@ -40,7 +40,7 @@ def _conv_transpose(reader: Reader, node: Node) -> Any:
     axes = len(reader.shape(weight)) - 2
     pads = node.get("pads") or [0] * (2 * axes)
     if node.get("auto_pad", "NOTSET") != "NOTSET" or node.get("output_shape") or pads[:axes] != pads[axes:]:
-        raise UserError("An ONNX ConvTranspose with uneven padding is not supported.", "Export the network again.")
+        raise Unsupported("uneven padding")
     ones = [1] * axes
     return reader.emit(
         _TRANSPOSED[axes - 1],
@@ -141,9 +141,7 @@ def _rms_norm(reader: Reader, node: Node) -> Any:
 
 def _local_response_norm(reader: Reader, node: Node) -> Any:
     if node.get("size") % 2 == 0:
-        raise NotImplementedError(
-            "local response normalisation over an even number of channels, which torch centres otherwise"
-        )
+        raise Unsupported("local response normalisation over an even number of channels, which torch centres otherwise")
     settings = (node.get("size"), node.get("alpha", 1e-4), node.get("beta", 0.75), node.get("bias", 1.0))
     return reader.emit(functional.local_response_norm, node[0], *settings)
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from saliency_viewer.models.programs.onnx_reading.operators.padding import padded, pads_of
-from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader, Unsupported
 
 _MAXIMA = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
 _AVERAGES = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
@@ -28,7 +28,7 @@ def _max_pool(reader: Reader, node: Node) -> Any:
 def _average_pool(reader: Reader, node: Node) -> Any:
     kernel, stride, dilation = _window(node)
     if any(spread != 1 for spread in dilation):
-        raise NotImplementedError("average pooling with dilation")
+        raise Unsupported("average pooling with dilation")
     begin, end = pads_of(reader, node, kernel, stride, dilation)
     ceiling, counts_padding = bool(node.get("ceil_mode", 0)), bool(node.get("count_include_pad", 0))
     function = _AVERAGES[len(kernel) - 1]
@@ -56,7 +56,7 @@ def _whole(functions: Sequence[Any]) -> Handler:
         axes = len(reader.shape(node[0])) - 2
         if axes in (1, 2, 3):
             return reader.emit(functions[axes - 1], node[0], 1)
-        raise NotImplementedError("pooling over other than one to three axes")
+        raise Unsupported("pooling over other than one to three axes")
 
     return handler
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader, Unsupported
 
 
 def _over(function: Callable[..., Any]) -> Handler:
@@ -53,7 +53,7 @@ def _extreme(function: Callable[..., Any]) -> Handler:
 
     def handler(reader: Reader, node: Node) -> Any:
         if node.get("select_last_index", 0):
-            raise NotImplementedError("the last of several largest values")
+            raise Unsupported("the last of several largest values")
         return reader.emit(function, node[0], node.get("axis", 0), bool(node.get("keepdims", 1)))
 
     return handler
@@ -61,7 +61,7 @@ def _extreme(function: Callable[..., Any]) -> Handler:
 
 def _running_sum(reader: Reader, node: Node) -> Any:
     if node.get("exclusive", 0) or node.get("reverse", 0):
-        raise NotImplementedError("a running sum backwards or without its own value")
+        raise Unsupported("a running sum backwards or without its own value")
     return reader.emit(torch.cumsum, node[0], int(node.constant(1)))
 
 

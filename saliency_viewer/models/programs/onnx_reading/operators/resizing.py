@@ -7,7 +7,7 @@ from typing import Any
 from torch.nn import functional
 
 from saliency_viewer.errors import UserError
-from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader, Unsupported
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _HALF = ("half_pixel", "pytorch_half_pixel")
@@ -54,7 +54,7 @@ def _wanted(node: Node, shape: tuple[int, ...]) -> tuple[list[float], list[int]]
         given = dict(zip((axis % len(shape) for axis in axes), node.constant(2).tolist(), strict=True))
         scales = [given.get(axis, 1.0) for axis in range(len(shape))]
     if scales[0] != 1.0 or scales[1] != 1.0:
-        raise NotImplementedError("resizing the batch or the channels")
+        raise Unsupported("resizing the batch or the channels")
     return scales[2:], [int(size * scale + 1e-6) for size, scale in zip(shape[2:], scales[2:], strict=True)]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader
+from saliency_viewer.models.programs.onnx_reading.reader import Handler, Node, Reader, Unsupported
 from saliency_viewer.models.programs.room import require_room
 
 _PADDING = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
@@ -30,7 +30,7 @@ def _constant(_reader: Reader, node: Node) -> Any:
         found = node.get(name)
         if found is not None:
             return found if isinstance(found, Tensor) else torch.tensor(found)
-    raise NotImplementedError("a constant that is sparse or text")
+    raise Unsupported("a constant that is sparse or text")
 
 
 def _filled(_reader: Reader, node: Node) -> Any:
@@ -146,7 +146,7 @@ def _gather_elements(reader: Reader, node: Node) -> Any:
 def _gather_nd(reader: Reader, node: Node) -> Any:
     """Values at constant places."""
     if node.get("batch_dims", 0):
-        raise NotImplementedError("gathering by samples")
+        raise Unsupported("gathering by samples")
     return reader.emit(_read, node[0], node.constant(1))
 
 
@@ -157,7 +157,7 @@ def _read(values: Tensor, places: Tensor) -> Tensor:
 def _scatter_nd(reader: Reader, node: Node) -> Any:
     """Parts written into a tensor at constant places."""
     if node.get("reduction", "none") != "none":
-        raise NotImplementedError("scattering that adds up")
+        raise Unsupported("scattering that adds up")
     return reader.emit(_written, node[0], node.constant(1), node[2])
 
 
