@@ -213,20 +213,35 @@ def test_modules_hundreds_deep_are_a_user_error(scopes):
         finished(chain(2, torch.neg, scopes=lambda _number: scopes), (1, 3))
 
 
-def test_pieces_that_only_look_like_a_normalisation_stay_pieces():
-    """The mean without its axis is taken from other rows, as torch spreads it; layer_norm would not do that."""
+def normalisation(keep, factors):
+    """A layer normalisation in pieces, whose means keep the last axis or not."""
     given = Value()
-    mean = Step(torch.mean, (given, -1))
+    mean = Step(torch.mean, (given, -1), {"keepdim": keep})
     centred = Step(torch.sub, (given, mean.result))
     square = Step(torch.mul, (centred.result, centred.result))
-    variance = Step(torch.mean, (square.result, -1))
+    variance = Step(torch.mean, (square.result, -1), {"keepdim": keep})
     shifted = Step(torch.add, (variance.result, 0.1))
     root = Step(torch.sqrt, (shifted.result,))
     quotient = Step(torch.div, (centred.result, root.result))
-    weights = {"w": torch.tensor([1.0, 2.0, 3.0])}
     scaled = Step(torch.mul, (quotient.result, Weight("w")))
     steps = [mean, centred, square, variance, shifted, root, quotient, scaled]
-    made = Program((given,), steps, scaled.result, weights, frozenset())
+    return Program((given,), steps, scaled.result, {"w": torch.tensor(factors)}, frozenset())
+
+
+def test_a_normalisation_in_pieces_is_put_together():
+    made, image = normalisation(True, [1.0, 2.0, 3.0]), torch.randn(1, 3, 3)
+    assert [step.name for step in fused(made).steps] == ["layer_norm"]
+    torch.testing.assert_close(fused(made).run(image), made.run(image))
+
+
+def test_a_normalisation_with_one_factor_for_all_stays_in_pieces():
+    made, image = normalisation(True, [2.0]), torch.randn(1, 3, 3)
+    torch.testing.assert_close(finished(made, (1, 3, 3))(image), made.run(image))
+
+
+def test_pieces_that_only_look_like_a_normalisation_stay_pieces():
+    """The mean without its axis is taken from other rows, as torch spreads it; layer_norm would not do that."""
+    made = normalisation(False, [1.0, 2.0, 3.0])
     image = torch.randn(1, 3, 3)
     assert not torch.allclose(fused(made).run(image), made.run(image))
     torch.testing.assert_close(finished(made, (1, 3, 3))(image), made.run(image))

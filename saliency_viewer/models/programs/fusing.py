@@ -190,6 +190,8 @@ def _layer_norm(fusion: _Fusion, step: Step) -> Step | None:
     if not last or not (squared or square.name == "square"):
         return None
     width = list(fusion.program.weights[pair[1].name].shape)
+    if width == [1]:  # one factor for all, and not one for each value
+        return None
     return _made(step, functional.layer_norm, difference.args[0], width, pair[1], None, shifted[1])
 
 
