@@ -342,6 +342,16 @@ def test_pickled_objects_are_not_opened(program, tmp_path, place):
     assert not target.exists()
 
 
+def test_constants_without_names_are_said(program):
+    constants = io.BytesIO()
+    torch.save(torch.ones(2), constants)
+    stream = io.BytesIO(program)
+    with zipfile.ZipFile(stream, "a") as archive:
+        top = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{top}/data/constants/model.pt", constants.getvalue())
+    refused("exported", stream.getvalue(), "no weights by name")
+
+
 def test_custom_objects_are_not_opened(program):
     def change(found):
         found["graph_module"]["signature"]["input_specs"][0] = {
@@ -364,6 +374,7 @@ def test_custom_objects_are_not_opened(program):
         {"sizes": [{"as_int": 2}, {"as_int": 1}]},
         {"storage_offset": {"as_int": 2**60}},
         {"storage_offset": {"as_int": -1}},
+        {"sizes": [{"as_int": 0}, {"as_int": 2**62}, {"as_int": 8}], "strides": [{"as_int": 1}] * 3},
         {"dtype": 9},
         {"dtype": 77},
     ],

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -128,9 +129,9 @@ class Archive:
 
 
 def _saved(content: bytes) -> dict[str, Tensor]:
-    """Tensors as torch.save writes them; a file without any is none."""
+    """Tensors as torch.save writes them; an empty file is sound, as there may be no constants."""
     raw = stored(content)
-    return unwrapped(raw) if raw else {}
+    return {} if isinstance(raw, Mapping) and not raw else unwrapped(raw)
 
 
 def _tensor(name: str, content: bytearray, meta: dict[str, Any]) -> Tensor:

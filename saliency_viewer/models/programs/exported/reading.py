@@ -15,7 +15,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.aten import Call, Operator, operator
 from saliency_viewer.models.programs.exported.archive import DTYPES, Archive
 from saliency_viewer.models.programs.exported.sizes import OF_SIZES
-from saliency_viewer.models.programs.faults import damaged
+from saliency_viewer.models.programs.faults import MISTAKES, damaged
 from saliency_viewer.models.programs.steps import OnDevice, Program, Scope, Step, Value, Weight
 
 _LAID_OUT = "torch.ops.aten.as_strided.default"
@@ -36,7 +36,7 @@ def read_exported(content: bytes, wanted: tuple[int, ...]) -> tuple[Program, tup
     try:
         reader = _Reader(written["graph_module"], archive.tensors())
         program = reader.program()
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except MISTAKES as error:
         raise damaged("an exported program", error) from error
     _require_fit(reader.sizes[1:], wanted[1:])
     return program, (reader.sizes[0] or wanted[0], *wanted[1:])
