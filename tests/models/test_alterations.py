@@ -91,3 +91,10 @@ def test_wrong_alterations_are_refused_in_words(arguments, message, hint):
     with _no_memory(), pytest.raises(UserError, match=message) as caught:
         built("resnet18", **arguments)
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("arguments", [{"in_channels": 10**12}, {"head": {"fc": "linear 99999999999999"}}])
+def test_alterations_that_no_memory_holds_are_refused_in_words(arguments):
+    with pytest.raises(UserError, match="cannot be made with the arguments") as caught:
+        built("resnet18", **arguments)
+    assert "model.arguments" in caught.value.hint

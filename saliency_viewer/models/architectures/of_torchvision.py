@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures.alterations import with_channels, with_heads
@@ -34,7 +33,11 @@ def build(request: Request) -> nn.Module:
         # Their own slow initialisation would be overwritten by the weights; auxiliary heads serve training only.
         arguments.setdefault("init_weights", False)
         arguments.setdefault("aux_logits", any(AUXILIARY[request.name] in key for key in request.keys))
-    network = called(partial(torchvision.models.get_model, request.name, weights=None), request.name, arguments, _OWN)
-    if channels is not None:
-        network = with_channels(network, channels)
-    return network if heads is None else with_heads(network, heads)
+
+    def made(**given: Any) -> nn.Module:
+        network = torchvision.models.get_model(request.name, weights=None, **given)
+        if channels is not None:
+            network = with_channels(network, channels)
+        return network if heads is None else with_heads(network, heads)
+
+    return called(made, request.name, arguments, _OWN)
