@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.models.programs.agreement import agree, close
 from saliency_viewer.models.programs.aten import operator
 from saliency_viewer.models.programs.batch import any_batch
 from saliency_viewer.models.programs.block import build_tree
@@ -70,6 +71,26 @@ def test_nested_arguments_are_walked_and_copied():
 )
 def test_operators_are_known_by_one_name(function, name):
     assert Step(function, ()).name == name
+
+
+@pytest.mark.parametrize(
+    ("found", "same"),
+    [
+        ([1e3, 0.09], True),
+        ([1e3, 0.11], False),
+        ([1e3 + 0.15, 0.0], False),
+        ([1e3], False),
+    ],
+)
+def test_answers_agree_to_a_ten_thousandth_of_the_largest(found, same):
+    assert close(torch.tensor(found), torch.tensor([1e3, 0.0])) == same
+
+
+def test_answers_without_a_number_agree_where_both_have_none():
+    odd = torch.tensor([float("nan"), float("inf"), 1.0])
+    assert agree({"a": odd}, (odd.clone(),))
+    assert not agree(odd, torch.tensor([0.0, float("inf"), 1.0]))
+    assert not agree((odd, odd), odd)
 
 
 # --- operators ------------------------------------------------------------------------------------------------------

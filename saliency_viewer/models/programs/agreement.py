@@ -26,4 +26,4 @@ def close(found: Tensor, expected: Tensor) -> bool:
         return torch.equal(found, expected)
     sizes = torch.nan_to_num(expected.abs(), 0.0, 0.0, 0.0)
     scale = float(sizes.max()) if expected.numel() else 0.0
-    return torch.allclose(found, expected, rtol=_SAME, atol=_SAME * scale, equal_nan=True)
+    return torch.allclose(found, expected, rtol=0.0, atol=_SAME * scale, equal_nan=True)
