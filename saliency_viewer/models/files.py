@@ -100,6 +100,7 @@ class ZipFiles(PackageFiles):
         try:
             with zipfile.ZipFile(self._path) as archive:
                 member = archive.getinfo(self._prefix + safe_name(name))
+                require_memory(member.file_size, "A file of the model package")
                 if member.file_size > _LARGEST_MEMBER:
                     raise UserError(f"The file '{name}' in the zip is too large.", "Unpack it and open the folder.")
                 return archive.read(member)

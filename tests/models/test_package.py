@@ -13,7 +13,7 @@ from torch import nn
 from saliency_viewer.errors import UserError
 from saliency_viewer.models import check_package, layer_tree, load_package, parse_card, write_package
 from saliency_viewer.models.architectures import build_network
-from saliency_viewer.models.files import FolderFiles, MemoryFiles
+from saliency_viewer.models.files import FolderFiles, MemoryFiles, open_files
 from saliency_viewer.models.recognition import inspect_checkpoint
 
 CODE = """
@@ -395,6 +395,19 @@ def test_a_zip_of_a_version_that_nobody_knows_is_refused(make, tmp_path, version
         load_package(tmp_path / "p.zip")
     with pytest.raises(UserError):
         inspect_checkpoint(bytes(content))
+
+
+def test_a_member_of_a_zip_that_is_larger_than_memory_is_not_read(make, tmp_path, monkeypatch):
+    write_package(tmp_path / "p", make.card_text(), linear())
+    (tmp_path / "p" / "bomb").write_bytes(bytes(2**24))
+    with zipfile.ZipFile(tmp_path / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (tmp_path / "p").iterdir():
+            archive.write(file, file.name)
+    files = open_files(tmp_path / "p.zip")
+    monkeypatch.setattr("saliency_viewer.runtime.memory.free_bytes", lambda: 2**23)
+    assert files.read("model.toml")
+    with pytest.raises(UserError, match="A file of the model package needs"):
+        files.read("bomb")
 
 
 def test_a_card_nested_without_end_is_refused():
