@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -180,7 +181,7 @@ class _Builder:
         several = Step(child, tuple(inputs))
         block._append(several)
         for number, output in enumerate(outputs):
-            block._append(Step(_item, (several.result, number), result=output))
+            block._append(Step(operator.getitem, (several.result, number), result=output))
 
     def _owned(self, block: Block, step: Step) -> Step:
         """The step with its weights as the block's own attributes."""
@@ -213,10 +214,6 @@ class _Builder:
         else:
             block.register_buffer(local, tensor)
         return local
-
-
-def _item(values: Any, number: int) -> Any:
-    return values[number]
 
 
 def _grouped(steps: Sequence[Step], depth: int) -> list[tuple[Scope | None, list[Step]]]:

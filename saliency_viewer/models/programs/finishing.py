@@ -22,9 +22,7 @@ from saliency_viewer.models.sound_tensors import in_float32, refuse_no_numbers
 
 _DEEPEST = 100  # modules in each other
 _ROUNDED = (torch.float16, torch.bfloat16, torch.float64)
-_NO_LAYERS = frozenset(
-    {"getitem", "part", "sym_size", "mul", "add", "sub", "floordiv"}
-)  # numbers, and parts of outputs
+_NO_LAYERS = frozenset({"getitem", "sym_size", "mul", "add", "sub", "floordiv"})  # numbers, and parts of outputs
 
 
 def finished(program: Program, shape: tuple[int, ...]) -> Block:

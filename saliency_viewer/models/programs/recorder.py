@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -64,7 +65,7 @@ class Recorder:
 
     def parts(self, value: Any, count: int) -> tuple[Any, ...]:
         """The several outputs of one call."""
-        return tuple(self.emit(_part, value, number) for number in range(count))
+        return tuple(self.emit(operator.getitem, value, number) for number in range(count))
 
     def shape(self, operand: Operand) -> tuple[int, ...]:
         """The shape for the example."""
@@ -120,7 +121,3 @@ class Recorder:
         if id(leaf) not in self._named:
             self.weight(leaf, "constant")
         return Weight(self._named[id(leaf)])
-
-
-def _part(values: Any, number: int) -> Any:
-    return values[number]
