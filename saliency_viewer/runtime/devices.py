@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from saliency_viewer.errors import UserError
+from saliency_viewer.runtime.memory import free_bytes
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNKNOWN_MEMORY = 4 * 2**30
@@ -37,10 +38,8 @@ def free_memory(device: str = "cpu") -> int:
 
 def _system_memory() -> int:
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        free = free_bytes()
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if free is None else free
     except (OSError, ValueError, AttributeError):
         return _UNKNOWN_MEMORY  # Windows has neither; the engine halves its batch when this was too much
 

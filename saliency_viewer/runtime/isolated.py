@@ -230,7 +230,7 @@ class _Worker:
         """Its answer; killed after ``seconds`` of computing. A path in the request never stands in a command line."""
         try:
             if not self._ready:
-                self._within(_START, lambda: self._read_line())
+                self._within(_START, self._read_line)
                 self._ready = True
             answer: Answer = self._within(seconds, lambda: self._exchange(request))
             return answer
