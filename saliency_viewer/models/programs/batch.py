@@ -36,7 +36,7 @@ def any_batch(program: Program, shape: tuple[int, ...]) -> tuple[Program, int, S
     """The program for any number of images, and 0; or as it is, with the only number that it takes.
 
     ``shape`` is that of the example with which it was exported, (N, ...). The third is the shape of every value for
-    the example. Raises whatever the program itself does.
+    the example. Raises :class:`UserError` for programs that mix the images, and whatever the program itself does.
     """
     rows = example((2 * shape[0], *shape[1:]))
     written, before = _run(program, rows[: shape[0]])
@@ -158,7 +158,7 @@ class _Trial:
         if step.name == "expand":
             sizes[len(sizes) - len(old) + axis] = -1
             return [replace(step, args=(given, sizes), kwargs={})]
-        outside = math.prod(old[:axis]) * self._outer[given.key] if given.key in self._outer else math.prod(old[:axis])
+        outside = math.prod(old[:axis]) * self._outer.get(given.key, 1)
         options = _places(outside, sizes, self._choices.batch)
         place = self._choices.of((old, outside, tuple(sizes)), options)
         self._outer[step.result.key] = outside // math.prod(sizes[:place])
