@@ -162,7 +162,7 @@ def test_a_name_twice_is_refused(script):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (b"K\x02tq", b"K\x82tq"),  # the storage says that it has 130 elements
+        (b"K\x02tQ", b"K\x82tQ"),  # the storage says that it has 130 elements
         (b"K\x00(K\x02t", b"K\x00(K\x82t"),  # a tensor of 130 elements
         (b"K\x00(K\x02t", b"K\x7f(K\x02t"),  # 127 elements on
         (b"K\x00(K\x02t", b"K\x00(J\xff\xff\xff\xfft"),  # of a negative size
@@ -172,24 +172,13 @@ def test_a_name_twice_is_refused(script):
     ],
 )
 def test_pickles_that_lie_or_name_foreign_objects_are_refused(script, before, after):
-    found = []
-
     def change(name, data):
         if not name.endswith("/data.pkl"):
             return data
-        found.append(before in data)
+        assert before in data
         return data.replace(before, after, 1)
 
-    content = files.changed(script, change)
-    if not any(found):  # in the pickle the number follows a memo
-        content = files.changed(script, lambda name, data: _first_storage(data) if name.endswith("/data.pkl") else data)
-    refused("torchscript", content, "damaged|not its own")
-
-
-def _first_storage(data):
-    start = data.index(b"cpu") + 3
-    start = data.index(b"K\x02t", start)
-    return data[:start] + b"K\x82t" + data[start + 3 :]
+    refused("torchscript", files.changed(script, change), "damaged|not its own")
 
 
 @pytest.mark.parametrize("part", [0.2, 0.7, 0.99])
