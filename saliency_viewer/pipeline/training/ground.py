@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +61,12 @@ class Ground:
         """Where prepared images and the checkpoint are until the package is written: beside it."""
         return work_folder(self.plan)
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """(cases,) class indices of all cases."""
         return np.array([case.label for case in self.data.cases], dtype=np.int64)
 
-    @property
+    @cached_property
     def patients(self) -> tuple[str, ...]:
         """Whose image each case is."""
         return tuple(case.patient for case in self.data.cases)
