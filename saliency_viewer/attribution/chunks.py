@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-_SIGNS = ("not enough memory", "out of memory", "can't allocate memory", "bad_alloc", "unable to mmap")
+from saliency_viewer.runtime.memory import is_out_of_memory
 
 
 @dataclass
@@ -36,13 +36,6 @@ class Chunker:
                 _release()
                 continue
             start = stop
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch or Python means that memory ran out."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
 
 
 def _release() -> None:

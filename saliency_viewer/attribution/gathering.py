@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saliency_viewer.attribution import needs
 from saliency_viewer.attribution.channels import channel_ablation, channel_scores
-from saliency_viewer.attribution.chunks import Chunker, is_out_of_memory
+from saliency_viewer.attribution.chunks import Chunker
 from saliency_viewer.attribution.deep_lift import multipliers
 from saliency_viewer.attribution.evidence import Evidence, Layer
 from saliency_viewer.attribution.input_range import DEFAULT_NOTE, default_range
@@ -25,6 +25,7 @@ from saliency_viewer.attribution.streams import noisy_gradients, noisy_paths, pa
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.devices import free_memory
+from saliency_viewer.runtime.memory import is_out_of_memory
 
 # Passes below which looking for a faster form of the network costs more than it saves.
 _WORTH_A_SURVEY, _WORTH_A_SURVEY_FORWARD = 4, 16

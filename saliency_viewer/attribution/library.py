@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from saliency_viewer.attribution.bias_census import BiasCensus
-from saliency_viewer.attribution.chunks import is_out_of_memory
 from saliency_viewer.attribution.needs import LibraryFullGrad
 from saliency_viewer.attribution.score import Score, logits_of
 from saliency_viewer.attribution.undefined import NotDefinedHere
+from saliency_viewer.runtime.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from saliency_viewer.attribution.gathering import Gathering

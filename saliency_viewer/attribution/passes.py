@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from saliency_viewer.attribution.chunks import is_out_of_memory
 from saliency_viewer.attribution.lean import Folds, LeanOperators, Observer
 from saliency_viewer.attribution.needs import RulePass
 from saliency_viewer.attribution.network_state import Inventory
@@ -21,6 +20,7 @@ from saliency_viewer.attribution.score import Score, logits_of
 from saliency_viewer.attribution.target_layer import LayerWatch
 from saliency_viewer.attribution.undefined import NotDefinedHere
 from saliency_viewer.errors import UserError
+from saliency_viewer.runtime.memory import is_out_of_memory
 
 _VOLUMES = 5  # axes of a batch of them
 _SAME = 1e-4  # of the logits' range: a faster form of the network must give the same scores to this

@@ -12,6 +12,7 @@ from saliency_viewer.domain import InputSpec
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.channels import channels_advice, has_channels
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.memory import is_out_of_memory
 from saliency_viewer.runtime.polling import polled
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDAr
     try:
         with torch.no_grad(), polled(context):
             return np.asarray(network(inputs).cpu().double().numpy())
-    except torch.OutOfMemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         if len(inputs) == 1:
             raise UserError(
                 "There is not enough memory for this network.", "Close other programs, or choose the device cpu."

@@ -1,4 +1,4 @@
-"""Whether something fits into memory, asked before it is taken."""
+"""Whether something fits into memory, asked before it is taken; and whether an error says that it did not fit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from pathlib import Path
 
 from saliency_viewer.errors import UserError
 
+# What torch's allocators and the GPU's libraries say where they raise no error of their own kind for it.
+_SIGNS = (
+    "not enough memory",
+    "out of memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "unable to mmap",
+    "alloc_failed",
+)
 _PART = 0.9  # of what is free; the rest is for everything else that runs
 
 
@@ -18,6 +27,15 @@ def require_memory(needed: int, what: str = "The image") -> None:
             f"{what} needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free.",
             "Close other programs, or open it on a machine with more memory.",
         )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch or Python means that memory ran out."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
 
 
 def free_bytes() -> int | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from saliency_viewer.domain import TrainingSettings
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
+from saliency_viewer.runtime.memory import is_out_of_memory
 from saliency_viewer.runtime.polling import polled
 
 if TYPE_CHECKING:
@@ -31,13 +32,11 @@ class Stepper:
         whole batch, up to the statistics of batch normalisation.
     """
 
-    def __init__(
-        self, network: nn.Module, weights: Tensor, settings: TrainingSettings, device: str, say: Say, parts: int = 1
-    ) -> None:
+    def __init__(self, network: nn.Module, weights: Tensor, settings: TrainingSettings, device: str, say: Say) -> None:
         import torch
 
         self.network = network
-        self.parts = parts
+        self.parts = 1
         self._device = device
         self._say = say
         self._weights = weights.to(device)
@@ -82,8 +81,8 @@ class Stepper:
 
         try:
             return self._gradient(inputs, labels, context)
-        except RuntimeError as error:
-            if not isinstance(error, torch.OutOfMemoryError) and not _is_memory(error):
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
             self._halve(len(labels), error)
         except ValueError as error:
@@ -158,9 +157,3 @@ def _half_type() -> Any:
     import torch
 
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-def _is_memory(error: RuntimeError) -> bool:
-    """Whether the CPU's allocator, or a library of the GPU, ran out of memory under another name."""
-    words = str(error).lower()
-    return "not enough memory" in words or "can't allocate memory" in words or "alloc_failed" in words

@@ -114,11 +114,16 @@ def test_cancelling_stops_inside_the_network(make):
     assert len(calls) <= 6
 
 
-def test_out_of_memory_halves_the_batch(make):
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("too much"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+    ids=["of a GPU", "of the CPU"],
+)
+def test_out_of_memory_halves_the_batch(make, error):
     class Hungry(nn.Module):
         def forward(self, x):
             if len(x) > 2:
-                raise torch.OutOfMemoryError("too much")
+                raise error
             return x.flatten(1)[:, :2]
 
     said = make.classifier(Hungry(), inputs=INPUT).predict(constant(make, 1.0, 2.0, 3.0, 4.0, 5.0), batch_size=5)

@@ -79,14 +79,22 @@ def test_the_parts_stay_for_the_next_batch():
     assert network.sizes == [3, 3]
 
 
-@pytest.mark.parametrize("words", ["DefaultCPUAllocator: can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED"])
-def test_memory_errors_by_other_names_are_known(words):
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDNN_STATUS_ALLOC_FAILED"),
+        MemoryError("std::bad_alloc"),
+    ],
+    ids=str,
+)
+def test_memory_errors_by_other_names_are_known(error):
     network = Linear()
     plain = network.forward
 
     def forward(values):
         if len(values) > 3:
-            raise RuntimeError(words)
+            raise error
         return plain(values)
 
     network.forward = forward
