@@ -16,7 +16,8 @@ from saliency_viewer.pipeline.cohort import Case, file_name
 from saliency_viewer.pipeline.output import Output, Previous
 from saliency_viewer.pipeline.privacy import unexpected
 from saliency_viewer.pipeline.records import done_entry, failed_entry
-from saliency_viewer.pipeline.services import Services, stamp
+from saliency_viewer.pipeline.services import Services
+from saliency_viewer.readers import stamp
 from saliency_viewer.runtime.context import RunContext
 
 

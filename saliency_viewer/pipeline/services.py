@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from saliency_viewer.domain import ImageReference, ModelCard, Study, Volume
-from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.hashing import image_hash
+from saliency_viewer.readers import stamp
 from saliency_viewer.runtime.context import RunContext
 
 if TYPE_CHECKING:
@@ -100,42 +100,3 @@ class Services:
             (path, stamp(path), device, self.trust_code, fold),
             lambda: load_package(Path(path), trust_code=self.trust_code, device=device, fold=fold),
         )
-
-
-def stamp(path: str) -> tuple[tuple[str, int, int], ...]:
-    """Names, times and sizes of the files at ``path``, cheap to compare; raises :class:`UserError` when absent.
-
-    A header is stamped with the file of its voxels; what cannot be reached in a folder (a broken link) has no stamp.
-    """
-    root = Path(path)
-    try:
-        first = _stamp_of(root, root)
-        if root.is_dir():
-            found = [_reached(file, root) for file in sorted(root.rglob("*")) if not file.is_dir()]
-        else:
-            found = [first, *(_reached(part, root.parent) for part in _others(root))]
-        return tuple(one for one in found if one is not None)
-    except FileNotFoundError:
-        raise UserError("There is nothing at the given path.", "Check the spelling of the path.") from None
-    except OSError as error:
-        raise UserError(
-            "The given path cannot be read.", "Check that you may open it.", type(error).__name__
-        ) from error
-
-
-def _stamp_of(file: Path, root: Path) -> tuple[str, int, int]:
-    status = file.stat()
-    return str(file.relative_to(root)), status.st_mtime_ns, status.st_size
-
-
-def _reached(file: Path, root: Path) -> tuple[str, int, int] | None:
-    try:
-        return _stamp_of(file, root)
-    except OSError:
-        return None
-
-
-def _others(file: Path) -> tuple[Path, ...]:
-    from saliency_viewer.readers import parts_of
-
-    return parts_of(file)[1:]

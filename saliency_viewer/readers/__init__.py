@@ -22,9 +22,10 @@ from saliency_viewer.readers.masks import load_regions
 from saliency_viewer.readers.nifti import NiftiReader
 from saliency_viewer.readers.parts import parts_of
 from saliency_viewer.readers.raster import RasterReader
+from saliency_viewer.readers.stamps import stamp
 from saliency_viewer.runtime.context import RunContext
 
-__all__ = ["READERS", "Reader", "load_regions", "open_study", "parts_of", "warm_up"]
+__all__ = ["READERS", "Reader", "load_regions", "open_study", "parts_of", "stamp", "warm_up"]
 
 READERS: tuple[Reader, ...] = (
     NiftiReader(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import saliency_viewer
 from saliency_viewer.domain import ImageReference, InputSpec, TrainingCase, Volume
 from saliency_viewer.errors import Cancelled, UserError
+from saliency_viewer.readers import stamp
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.files import atomic_path, make_folder
 from saliency_viewer.training.reading import read_image
@@ -121,8 +122,8 @@ class _Maker:
             return "", "", _unexpected(error)
 
     def _key(self, image: ImageReference) -> str:
-        parts = [self._recipe, image.path, image.series or "", image.grid, *_stamp(Path(image.path))]
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+        made_from = (self._recipe, image.path, image.series, image.grid, stamp(image.path))
+        return hashlib.sha256(repr(made_from).encode()).hexdigest()[:32]
 
     def _prepare(self, image: ImageReference, target: Path) -> str:
         from safetensors.numpy import save_file
@@ -179,15 +180,6 @@ def _kept_digest(path: Path) -> str:
             return str((file.metadata() or {}).get(_IMAGE, ""))
     except (OSError, SafetensorError):
         return ""
-
-
-def _stamp(path: Path) -> Iterable[str]:
-    """Time and size of a file, or of those directly in a folder."""
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        return [f"{one.name}\x1e{one.stat().st_mtime_ns}\x1e{one.stat().st_size}" for one in files]
-    except OSError:
-        return []  # reading it will say what is wrong
 
 
 def _require_disk(folder: Path, made: Sequence[str], count: int) -> None:

@@ -11,7 +11,7 @@ import SimpleITK
 from saliency_viewer.domain import ImageReference, Series, Study, Volume
 from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline import Services
-from saliency_viewer.pipeline.services import stamp
+from saliency_viewer.readers import stamp
 from saliency_viewer.spatial import Geometry
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from PIL import Image
 
@@ -83,6 +84,18 @@ def test_prepared_images_are_not_read_again_but_changed_ones_are(tmp_path, cases
     assert len(read) == 6
     prepare(cases, tmp_path, replace(GREY, pad_value=0.0))
     assert len(read) == 11
+
+
+def test_voxels_that_changed_behind_their_header_are_read_again(tmp_path):
+    header, spec = tmp_path / "a.mhd", InputSpec("3d", 1, (4, 4, 4))
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.full((4, 5, 6), 3, np.int16)), str(header))
+    case = TrainingCase("a", ImageReference(str(header)), "p", 0)
+    before = prepare([case], tmp_path, spec).digests
+    voxels = header.with_suffix(".raw")
+    voxels.write_bytes(np.full((4, 5, 6), 7, np.int16).tobytes())
+    os.utime(voxels, ns=(1, 1))
+    assert prepare([case], tmp_path, spec).digests == (f"digest {7 * 4 * 5 * 6}",)
+    assert before == (f"digest {3 * 4 * 5 * 6}",)
 
 
 def test_a_half_written_file_is_made_again(tmp_path, cases):
