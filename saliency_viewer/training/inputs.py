@@ -108,32 +108,34 @@ class _Maker:
         self._recipe = hashlib.sha256(recipe.encode()).hexdigest()
 
     def make(self, case: TrainingCase) -> tuple[str, str, UserError | None]:
-        """File, digest of the image, and why there is neither."""
+        """File, digest of the image, and why there is neither. A disk that refuses is no fault of the image: raised."""
         self._context.check()
         try:
             name = f"{self._key(case.image)}.safetensors"
             kept = _kept_digest(self._folder / name)
-            return name, kept or self._prepare(case.image, self._folder / name), None
+            if kept:
+                return name, kept, None
+            volume = read_image(case.image)
+            values, found = prepared_array(self._spec, volume), self._digest(volume)
         except UserError as error:
             return "", "", error
         except Cancelled:
             raise
         except Exception as error:  # one odd image must not cost the user the others, whatever a library says of it
             return "", "", _unexpected(error)
+        self._write(values, found, self._folder / name)
+        return name, found, None
 
     def _key(self, image: ImageReference) -> str:
         made_from = (self._recipe, image.path, image.series, image.grid, stamp(image.path))
         return hashlib.sha256(repr(made_from).encode()).hexdigest()[:32]
 
-    def _prepare(self, image: ImageReference, target: Path) -> str:
+    @staticmethod
+    def _write(values: NDArray[np.float32], digest: str, target: Path) -> None:
         from safetensors.numpy import save_file
 
-        volume = read_image(image)
-        values = prepared_array(self._spec, volume)
-        found = self._digest(volume)
         with atomic_path(target) as temporary:
-            save_file({"inputs": values}, temporary, {_IMAGE: found})
-        return found
+            save_file({"inputs": values}, temporary, {_IMAGE: digest})
 
 
 def prepared_array(spec: InputSpec, volume: Volume) -> NDArray[np.float32]:

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 from collections import namedtuple
@@ -145,6 +146,19 @@ def test_a_disk_that_will_be_full_is_said_before_it_is(tmp_path, cases, monkeypa
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 5, 100_000))
     with pytest.raises(UserError, match="prepared images need"):
         prepare(many, tmp_path)
+
+
+def test_a_disk_that_fills_up_on_the_way_is_no_fault_of_the_images(tmp_path, cases, monkeypatch):
+    written = []
+
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="The disk is full"):
+        prepare(cases, tmp_path)
 
 
 def test_stopping_keeps_what_was_prepared(tmp_path, cases):
