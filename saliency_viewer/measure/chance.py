@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from saliency_viewer.measure.ranks import Mask
 
 PERCENTILE = 95.0
-_LARGEST = 1 << 18  # voxels; larger grids are thinned out evenly, which smooth maps do not notice
+# Voxels; larger grids are thinned out evenly. On 64 x 256 x 256 voxels, noise smoothed over 4 to 32 of them, that
+# changes the level of a correlation by 0.002 at most, that of an overlap by 0.003.
+_LARGEST = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,26 +39,15 @@ class Shifts:
         self._steps = _steps(inside.shape, planar)
         self.seen = inside[self._steps]
 
-    def chance_correlation(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
-        """The 95th percentile of Pearson's r over all moves; None when a map is constant here.
-
-        Both are (slice, row, column) on the whole grid, ranks or values; what was not seen counts as the mean.
-        """
-        return self.correlation_of(self.of_values(first), self.of_values(second))
-
     def correlation_of(self, first: Spectrum, second: Spectrum) -> float | None:
-        """The same of what :meth:`of_values` gave."""
+        """The 95th percentile of Pearson's r over all moves of :meth:`of_values`; None when a map is constant here."""
         size = float(np.sqrt(first.size * second.size))
         if size <= 0.0:
             return None
         return float(np.percentile(self._correlated(first, second) / size, PERCENTILE))
 
-    def chance_iou(self, first: Mask, second: Mask) -> float | None:
-        """The 95th percentile of intersection over union of two sets over all moves; None when one is empty."""
-        return self.iou_of(self.of_set(first), self.of_set(second))
-
     def iou_of(self, first: Spectrum, second: Spectrum) -> float | None:
-        """The same of what :meth:`of_set` gave."""
+        """The 95th percentile of intersection over union over all moves of :meth:`of_set`; None when one is empty."""
         total = first.size + second.size
         if not first.size or not second.size:
             return None
@@ -64,12 +55,15 @@ class Shifts:
         return float(np.percentile(common / (total - common), PERCENTILE))
 
     def of_values(self, values: NDArray[np.float64]) -> Spectrum:
-        """What :meth:`correlation_of` needs of one map; its size is the sum of squares about the mean."""
+        """What :meth:`correlation_of` needs of one map; its size is the sum of squares about the mean.
+
+        ``values`` are ranks or raw, (slice, row, column) on the whole grid; what was not seen counts as the mean.
+        """
         centred = self._centred(values)
         return self._spectrum(centred, float((centred * centred).sum()))
 
     def of_set(self, chosen: Mask) -> Spectrum:
-        """What :meth:`iou_of` needs of one set; its size is the number of its voxels."""
+        """What :meth:`iou_of` needs of one set, a mask of the whole grid; its size is the number of its voxels."""
         part = chosen[self._box][self._steps].astype(np.float64)
         return self._spectrum(part, float(part.sum()))
 
