@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -57,12 +58,10 @@ def compare_models(
 
 
 def _asked(plan: AnalysisPlan, first: AnalysisResult | None, services: Services, context: RunContext) -> Contender:
-    try:
-        name = services.card(plan.model).name
-    except UserError:
-        name = ""
+    name = ""
     try:
         card = services.card(plan.model)
+        name = card.name
         single = bool(plan.fold) and not card.folds
         question = same_question(replace(plan, fold="") if single else plan, first, card)
         result = run_plan(question, services, context)
@@ -159,11 +158,13 @@ def with_regions(comparison: Comparison, regions: RegionSet | None) -> Compariso
     """The same comparison with other regions: what does not depend on them is not computed again."""
     statistics = tuple(row for one in comparison.contenders for row in _statistics(one, regions))
     masses = _masses(comparison.contenders, statistics, regions)
-    whole = [row for row in comparison.rows if not row.region]
+    whole: defaultdict[tuple[str, ...], list[AgreementRow]] = defaultdict(list)
+    for row in comparison.rows:
+        if not row.region:
+            whole[row.model_a, row.method_a, row.model_b, row.method_b].append(row)
     rows: list[AgreementRow] = []
     for first, second in _pairs(comparison.contenders, comparison.methods):
-        names = first[0].name, first[1].method, second[0].name, second[1].method
-        rows += [row for row in whole if (row.model_a, row.method_a, row.model_b, row.method_b) == names]
+        rows += whole[first[0].name, first[1].method, second[0].name, second[1].method]
         rows += _mass_rows(first, second, masses)
     return replace(comparison, rows=tuple(rows), statistics=statistics)
 
