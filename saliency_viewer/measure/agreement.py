@@ -38,7 +38,7 @@ def agreement(first: AttributionMap, second: AttributionMap, memory: Memory | No
     * ``rank_correlation``: Spearman's rho of the raw signed values: do both say "for" and "against" at the same places?
     * ``rank_correlation_abs``: the same of absolute values: do both look at the same places?
     * ``iou_top_10``: intersection over union of the 10 % of voxels with the highest signed values.
-    * ``peak_distance``: millimetres between the highest values; undefined without calibration.
+    * ``peak_distance``: millimetres between the highest values; undefined without calibration or without a peak.
 
     ``memory`` keeps what was found out of a single map for its next pair.
     """
@@ -124,8 +124,9 @@ def highest(values: NDArray[np.float32]) -> Mask | None:
 
 
 def _peak_distance(first: AttributionMap, second: AttributionMap, seen: Mask) -> Agreement:
-    if first.is_empty() or second.is_empty():
-        return Agreement("peak_distance", None, "mm", note="a map is zero everywhere")
+    why = next((words for amap in (first, second) if (words := _why_no_peak(amap.array[seen]))), "")
+    if why:
+        return Agreement("peak_distance", None, "mm", note=why)
     geometry = first.geometry
     if geometry.calibration == "none":
         return Agreement("peak_distance", None, "mm", note="the image has no calibration in millimetres")
@@ -137,3 +138,12 @@ def _peak_distance(first: AttributionMap, second: AttributionMap, seen: Mask) ->
     ends = [geometry.to_patient([float(place) for place in peak]) for peak in peaks]
     note = "at the detector" if geometry.calibration == "detector" else ""
     return Agreement("peak_distance", float(np.linalg.norm(ends[0] - ends[1])), "mm", note=note)
+
+
+def _why_no_peak(values: NDArray[np.float32]) -> str:
+    """Why the highest of what both maps saw is at no place of its own; empty where it is."""
+    if not values.any():
+        return "a map is zero everywhere"
+    if values.min() == values.max():
+        return _CONSTANT
+    return "a map has no positive evidence" if values.max() == 0.0 else ""

@@ -78,6 +78,21 @@ def test_peaks_are_apart_by_millimetres_of_an_oblique_grid(as_map) -> None:
     assert found.unit == "mm"
 
 
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [([0.0, 0.0, 0.0], "zero everywhere"), ([2.0, 2.0, 2.0], "same everywhere"), ([-1.0, 0.0, 0.0], "no positive")],
+)
+def test_a_map_whose_evidence_lies_where_the_other_saw_nothing_has_no_peak(as_map, row, why) -> None:
+    """The first of many equal voxels would be no peak, and its distance a number about nothing."""
+    first, second = np.array([[row, [9.0, 9.0, 9.0]]], np.float32), _noise(15, (1, 2, 3))
+    second[0, 1] = np.nan
+    geometry = Geometry.from_spacing((1, 2, 3), calibration="patient")
+    maps = as_map(first, geometry), as_map(second, geometry)
+    for found in (agreement(*maps)[-1], agreement(*maps[::-1])[-1]):
+        assert found.value is None
+        assert why in found.note
+
+
 def test_chance_is_the_95th_percentile_over_every_shift_made_one_by_one(agreed) -> None:
     first, second = _noise(9, (1, 6, 7)), _noise(10, (1, 6, 7))
     found = agreed(first, second)
