@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from saliency_viewer.domain import STATISTIC_COLUMNS, StatisticRow
-from saliency_viewer.runtime.files import write_text
+from saliency_viewer.exporters.tables import write_table
 
 
 def write_statistics(rows: Iterable[StatisticRow], path: Path) -> Path:
     """Write ``rows`` in their order as UTF-8 CSV; raises :class:`UserError` when the disk refuses."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(STATISTIC_COLUMNS)
-    for row in rows:
-        writer.writerow([cell(getattr(row, column)) for column in STATISTIC_COLUMNS])
-    write_text(path, stream.getvalue())
-    return path
+    cells = ([cell(getattr(row, column)) for column in STATISTIC_COLUMNS] for row in rows)
+    return write_table(STATISTIC_COLUMNS, cells, path)
 
 
 def cell(value: float | str | None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,12 +21,12 @@ from saliency_viewer.exporters import (
     write_npy,
     write_png,
     write_statistics,
+    write_table,
 )
 from saliency_viewer.pipeline.case import CaseFields, CaseOutcome
 from saliency_viewer.pipeline.comparison_slice import strongest_slice
 from saliency_viewer.pipeline.records import Entry, done_entry, failed_entry, manifest_data
 from saliency_viewer.render import Scale, comparison_figure
-from saliency_viewer.runtime.files import write_text
 
 AGREEMENT, FIGURE = "agreement.csv", "comparison"
 STRONGEST = "where the maps of all models together are strongest"
@@ -74,13 +72,8 @@ def export_comparison(
 
 def write_agreement(rows: Sequence[AgreementRow], path: Path) -> Path:
     """Write ``agreement.csv``: six significant digits, empty where undefined."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(AGREEMENT_COLUMNS)
-    for row in rows:
-        writer.writerow([cell(getattr(row, column)) for column in AGREEMENT_COLUMNS])
-    write_text(path, stream.getvalue())
-    return path
+    cells = ([cell(getattr(row, column)) for column in AGREEMENT_COLUMNS] for row in rows)
+    return write_table(AGREEMENT_COLUMNS, cells, path)
 
 
 def _entry(
