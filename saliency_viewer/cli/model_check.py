@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         say_examination(found)
         if options.layers and found.layers is not None:
             say_layers(found.layers)
-    write_map(found.picture(), options.check_map)
+    write_map(found, options.check_map)
     if found.good:
         if not options.json:
             say("The package can be used.")
@@ -83,15 +83,14 @@ def said_faults(found: Examination) -> str:
     return faults[0].text if len(faults) == 1 else f"There are {len(faults)} faults. The first: {faults[0].text}"
 
 
-def write_map(picture: object, path: Path | None) -> None:
-    """Write the picture where it was asked for, if there is one."""
-    import numpy as np
-
+def write_map(found: Examination, path: Path | None) -> None:
+    """Draw the map and write it where it was asked for; say so if there is none."""
     from saliency_viewer.exporters import write_png
 
     if path is None:
         return
-    if isinstance(picture, np.ndarray):
-        write_png(picture, path)
-    else:
+    picture = found.picture()
+    if picture is None:
         complain("saliency-viewer: There is no map to write.")
+    else:
+        write_png(picture, path)

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"Assumed, since nothing said otherwise: {asker.assumed}. Answers and maps are wrong where these are.")
     if options.layers and found.layers is not None:
         say_layers(found.layers)
-    write_map(found.picture(), options.check_map)
+    write_map(found, options.check_map)
     if not found.good and not asker.yes("Write the package all the same?"):
         complain(f"saliency-viewer: The package was not written. {said_faults(found)}")
         complain(
