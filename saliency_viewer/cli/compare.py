@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from saliency_viewer.cli.console import ProgressBar, complain, say
 from saliency_viewer.cli.examination import prediction_words
 from saliency_viewer.cli.options import add_question_options, existing_files, make_plan, trusted
-from saliency_viewer.cli.parsing import natural_number
+from saliency_viewer.cli.parsing import listed, natural_number
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
 
 if TYPE_CHECKING:
     from saliency_viewer.domain import AgreementRow, AnalysisPlan, Comparison
+    from saliency_viewer.render import Scale
 
-_SCALES = ("own", "method", "all")
+_SCALES: tuple[Scale, ...] = ("own", "method", "all")  # of a package that takes a moment to load
 _SHOWN = ("rank_correlation", "iou_top_10")
 
 
@@ -47,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _levels(text: str) -> tuple[float, ...]:
     try:
-        levels = tuple(float(part) for part in text.split(",") if part.strip())
+        levels = tuple(float(part) for part in listed(text))
     except ValueError:
         levels = (-1.0,)
     if not all(0.0 < level <= 1.0 for level in levels):

@@ -14,6 +14,7 @@ from saliency_viewer.cli.examination import say_examination, say_layers
 from saliency_viewer.cli.model_check import FAULTY, add_image_options, image_of, said_faults, write_map
 from saliency_viewer.cli.new_options import add_card_options, own_file, read_arguments, with_options
 from saliency_viewer.cli.options import add_trust_options, trusted
+from saliency_viewer.cli.parsing import listed
 from saliency_viewer.domain import ModelCard
 from saliency_viewer.errors import UserError
 from saliency_viewer.runtime.context import RunContext
@@ -159,7 +160,7 @@ def _card(options: argparse.Namespace, inspection: Inspection, candidate: Candid
     card = _ask_input(card, options, asker)
     if not options.modality:
         question = "Modalities of the images it was made for, such as CR, DX (empty: any)"
-        card = replace(card, modality=asker.ask("--modality", question, "", _listed))
+        card = replace(card, modality=asker.ask("--modality", question, "", listed))
     if not options.name and asker.asks:
         card = replace(card, name=asker.ask("--name", "Name of the model", card.name, str.strip))
     return card
@@ -169,7 +170,7 @@ def _ask_classes(card: ModelCard, outputs: int, asker: Asker) -> ModelCard:
     count = max(outputs, 2)
 
     def read(text: str) -> tuple[str, ...]:
-        names = _listed(text)
+        names = listed(text)
         if outputs and len(names) != count:
             raise UserError(f"Names are needed for {count} classes, not for {len(names)}.", "Part them by commas.")
         return names
@@ -203,10 +204,6 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
         return text
 
     return read
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _sizes(count: int) -> Callable[[str], tuple[int, ...]]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saliency_viewer.cli.parsing import natural_number
+from saliency_viewer.cli.parsing import listed, natural_number
 from saliency_viewer.domain import ExplainSpec, InputSpec, ModelCard, OutputSpec
 from saliency_viewer.errors import UserError
 
@@ -127,7 +127,7 @@ def _class_names(values: Sequence[str] | None) -> tuple[str, ...] | None:
     """Names as they are; a single text with commas is a list, as on the terminal."""
     if values is None or len(values) != 1:
         return _texts(values)
-    return tuple(part.strip() for part in values[0].split(",") if part.strip())
+    return listed(values[0])
 
 
 def _texts(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

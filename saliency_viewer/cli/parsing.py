@@ -31,6 +31,11 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"'{text}' is no list of whole numbers such as 40,50,60") from None
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """``well, sick`` as texts; empty ones do not count."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def natural_number(text: str) -> int:
     """A whole number from 0, for an argparse type."""
     if not text.isdigit():

@@ -12,7 +12,7 @@ from saliency_viewer.render.pair_figure import pair_figure
 from saliency_viewer.render.picture import SlicePicture
 from saliency_viewer.render.pixels import grey_slice, slice_pixels
 from saliency_viewer.render.presets import file_presets, usual_presets, window_name
-from saliency_viewer.render.scales import SCALES, Scale, shared_styles
+from saliency_viewer.render.scales import Scale, shared_styles
 from saliency_viewer.render.slice_figure import slice_figure
 from saliency_viewer.render.statistics_figure import statistics_figure
 from saliency_viewer.render.style import MapStyle, style_for
@@ -24,7 +24,6 @@ __all__ = [
     "ONE_SIDED",
     "RANGE_STYLE",
     "RANKS",
-    "SCALES",
     "TWO_SIDED",
     "MapStyle",
     "Scale",

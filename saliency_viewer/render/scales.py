@@ -9,7 +9,6 @@ from saliency_viewer.domain import AttributionMap
 from saliency_viewer.render.style import MapStyle, relative_style, style_for
 
 Scale = Literal["own", "method", "all"]
-SCALES: tuple[Scale, ...] = ("own", "method", "all")
 SCALE_WORDS: Mapping[Scale, str] = {
     "own": "each map on its own colour scale",
     "method": "one colour scale for each method, in its units",
