@@ -67,8 +67,10 @@ def _middle(row: Row) -> str:
 
 
 def _worst(row: Row) -> str:
-    name = max(row.differences, key=row.differences.__getitem__, default="")
-    return f"{_number(row.differences[name])} {name}" if name and row.differences[name] else "0"
+    if not row.differences:
+        return ""
+    name = max(row.differences, key=row.differences.__getitem__)
+    return f"{_number(row.differences[name])} {name}" if row.differences[name] else "0"
 
 
 def _cell(row: Row, method: str, letters: dict[str, str]) -> str:
