@@ -18,12 +18,11 @@ _KIB = 1024
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds on the wall, imports included and apart; bytes at most above what imports hold, and kept afterwards."""
+    """Seconds on the wall of the imports and of the loading after them; bytes at most above what imports hold."""
 
     imports: float
     seconds: float
     peak: int
-    kept: int
 
 
 def _memory(field: str) -> int:
@@ -62,12 +61,9 @@ def main() -> None:
     _import(who, form)
     imported = time.perf_counter()
     before = _memory("VmRSS")
-    network = _load(who, form, subject, Path(folder))
+    _load(who, form, subject, Path(folder))
     loaded = time.perf_counter()
-    kept = _memory("VmRSS") - before
-    peak = _memory("VmHWM") - before
-    print(json.dumps(asdict(Cost(imported - started, loaded - imported, peak, kept))))
-    del network
+    print(json.dumps(asdict(Cost(imported - started, loaded - imported, _memory("VmHWM") - before))))
 
 
 if __name__ == "__main__":
