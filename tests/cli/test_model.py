@@ -243,11 +243,7 @@ def test_check_says_all_that_is_wrong(weights, tmp_path, capsys) -> None:
     package = tmp_path / "p"
     assert run(["model", "new", str(weights()), "--out", str(package), "--size", "32", "32"]) == 0
     card = (package / "model.toml").read_text()
-    wrong = (
-        card.replace("sofmax", "")
-        .replace('fit = "letterbox"', 'fit = "leterbox"')
-        .replace("[explain]", "[explain]\nx = 1")
-    )
+    wrong = card.replace('fit = "letterbox"', 'fit = "leterbox"').replace("[explain]", "[explain]\nx = 1")
     (package / "model.toml").write_text(wrong)
     content = bytearray((package / "weights.safetensors").read_bytes())
     content[-1] ^= 1
