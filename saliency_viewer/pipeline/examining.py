@@ -43,8 +43,8 @@ class Applicability:
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
-    """What was found.
+class Verdict:
+    """What was found, without the image.
 
     Attributes
     ----------
@@ -52,27 +52,39 @@ class Examination:
         As in :class:`~saliency_viewer.models.checking.Report`.
     layers:
         The network's modules; None when it does not run.
-    volume, prediction, amap:
-        The image that it was asked about, its answer and a map for that; None without an image or an answer.
+    prediction:
+        Its answer about the image; None without an image or an answer.
+    """
+
+    facts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    layers: LayerNode | None = None
+    prediction: Prediction | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the model can be used."""
+        return not any(finding.level == "fault" for finding in self.findings)
+
+
+@dataclass(frozen=True, eq=False)
+class Examination(Verdict):
+    """What was found, and on what.
+
+    Attributes
+    ----------
+    volume, amap:
+        The image that it was asked about, and a map for its answer; None without an image or an answer.
     slice_index:
         The slice to show, which decided or holds most evidence.
     methods:
         Which methods apply, when that was asked.
     """
 
-    facts: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    layers: LayerNode | None = None
     volume: Volume | None = None
-    prediction: Prediction | None = None
     amap: AttributionMap | None = None
     slice_index: int = 0
     methods: tuple[Applicability, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Whether the model can be used."""
-        return not any(finding.level == "fault" for finding in self.findings)
 
     def picture(self) -> NDArray[np.uint8] | None:
         """(row, column, 3) uint8: the image, the map, and the map over the image; None without a map."""
@@ -211,11 +223,9 @@ def _applicable(classifier: Classifier, volume: Volume | None, context: RunConte
                 reasons.update(tried([name], context))
             except UserError as error:
                 reasons[name] = error
-    return tuple(Applicability(name, name not in reasons, _reason(reasons.get(name))) for name in names)
-
-
-def _reason(error: UserError | None) -> str:
-    return error.message if error is not None else ""
+    return tuple(
+        Applicability(name, name not in reasons, reasons[name].message if name in reasons else "") for name in names
+    )
 
 
 def _cheap(parameters: type, side: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Requests about a model package that is being made, for the compute process; the command line runs the same ones."""
+"""Requests about a model package that is being made, for the compute process; the command line makes it alike."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.domain import ImageReference, ModelCard, Prediction
-from saliency_viewer.pipeline.examining import Examination, examine
+from saliency_viewer.domain import ImageReference, ModelCard
+from saliency_viewer.pipeline.examining import Examination, Verdict, examine
 from saliency_viewer.pipeline.services import Services
 from saliency_viewer.runtime.context import RunContext
 
 if TYPE_CHECKING:
-    from saliency_viewer.models import LayerNode
-    from saliency_viewer.models.checking import Finding
     from saliency_viewer.models.recognition import Inspection
 
 _READ = 0.2
@@ -60,20 +58,11 @@ class NewPackage:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Trial(Verdict):
     """An examination as a dialog shows it: ``picture`` is (row, column, 3) uint8, ``words`` say of what map."""
 
-    facts: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    layers: LayerNode | None = None
-    prediction: Prediction | None = None
     picture: NDArray[np.uint8] | None = None
     words: str = ""
-
-    @property
-    def good(self) -> bool:
-        """Whether the model can be used."""
-        return not any(finding.level == "fault" for finding in self.findings)
 
 
 @dataclass(frozen=True)
