@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _MAIN_OUTPUTS = ("logits", "out", "output", "main")
+# What torch and a network's own code raise for an input that does not suit.
+_UNSUITED = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 _PROBE = {"2d": (224, 224), "2.5d": (224, 224), "3d": (64, 64, 64)}  # for networks that take any size
 
 
@@ -85,7 +87,7 @@ def count_outputs(network: nn.Module, spec: InputSpec, device: str) -> int:
     try:
         with torch.no_grad():
             rows, outputs = network(torch.zeros(shape, device=device)).shape
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+    except _UNSUITED as error:
         raise _cannot_take(network, spec, f"{type(error).__name__}: {error}") from error
     if rows != 1 or not outputs:
         raise UserError(
@@ -115,19 +117,31 @@ def _cannot_take(network: nn.Module, spec: InputSpec, detail: str) -> UserError:
 def run_network(network: nn.Module, inputs: Tensor, context: RunContext) -> NDArray[np.float64]:
     """(samples, outputs) raw answers. Polls ``context`` at every operator.
 
-    On out of memory the batch is halved down to single samples; then :class:`UserError` is raised.
+    On out of memory the batch is halved down to single samples; then :class:`UserError` is raised, as it is for inputs
+    that the network cannot take.
     """
     import torch
 
     try:
         with torch.no_grad(), polled(context):
             return np.asarray(network(inputs).cpu().double().numpy())
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, *_UNSUITED) as error:
         if not is_out_of_memory(error):
-            raise
+            raise _cannot_take_image(inputs, error) from error
         if len(inputs) == 1:
             raise UserError(
                 "There is not enough memory for this network.", "Close other programs, or choose the device cpu."
             ) from error
     half = (len(inputs) + 1) // 2
     return np.concatenate([run_network(network, part, context) for part in (inputs[:half], inputs[half:])])
+
+
+def _cannot_take_image(inputs: Tensor, error: BaseException) -> UserError:
+    """It took zeros of the card's size, but where the card has none, images come as large as they are."""
+    return UserError(
+        f"The network cannot take the image as it is given it ({' x '.join(map(str, inputs.shape))}: samples, "
+        "channels, size).",
+        "Write a size and a fit into the table input of model.toml, or choose an image of the size that the network "
+        "was made for.",
+        f"{type(error).__name__}: {error}",
+    )

@@ -7,15 +7,8 @@ from pathlib import Path
 
 from saliency_viewer.errors import UserError
 
-# What torch's allocators and the GPU's libraries say where they raise no error of their own kind for it.
-_SIGNS = (
-    "not enough memory",
-    "out of memory",
-    "can't allocate memory",
-    "bad_alloc",
-    "unable to mmap",
-    "alloc_failed",
-)
+# What allocators say, of the CPU, of Windows' pages and of the GPU's libraries, where they raise no error of their own.
+_SIGNS = ("not enough memory", "out of memory", "can't allocate memory", "bad_alloc", "unable to mmap", "alloc_failed")
 _PART = 0.9  # of what is free; the rest is for everything else that runs
 
 
@@ -31,11 +24,11 @@ def require_memory(needed: int, what: str = "The image") -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch or Python means that memory ran out."""
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
     import torch
 
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error).lower() for sign in _SIGNS)
 
 
 def free_bytes() -> int | None:

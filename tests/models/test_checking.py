@@ -308,6 +308,23 @@ def test_an_answer_that_is_no_number_is_a_fault(make):
     assert "not a number" in message
 
 
+def test_an_image_that_the_network_stops_at_is_a_fault_and_no_crash(make):
+    from saliency_viewer.errors import UserError
+    from saliency_viewer.models.checking.behaviour import check_behaviour
+    from saliency_viewer.models.checking.findings import Findings
+
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 31), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    model, findings = make.classifier(network, inputs='fit = "none"'), Findings()
+    small = image(make)
+    check_behaviour(model, findings, model.prepare(small))
+    (finding,) = findings.found
+    assert finding.level == "fault"
+    assert "(1 x 1 x 20 x 20: samples, channels, size)" in finding.message
+    assert "a size and a fit" in finding.hint
+    with pytest.raises(UserError, match="cannot take the image"):
+        model.predict(small)
+
+
 # What the image says
 
 

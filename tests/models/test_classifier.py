@@ -116,8 +116,11 @@ def test_cancelling_stops_inside_the_network(make):
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError("too much"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
-    ids=["of a GPU", "of the CPU"],
+    [
+        torch.OutOfMemoryError("too much"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
 )
 def test_out_of_memory_halves_the_batch(make, error):
     class Hungry(nn.Module):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency_viewer.errors import UserError
 from saliency_viewer.models.checking.findings import Finding, Findings
 from saliency_viewer.models.checking.stress import stressed_answers
 from saliency_viewer.models.classifier import Classifier
@@ -41,7 +42,7 @@ def check_behaviour(
     prepared:
         An image as the network is given it.
     """
-    told = [_about(member, prepared, context or RunContext()) for member in classifier.members]
+    told = [_said_of(member, prepared, context or RunContext()) for member in classifier.members]
     for member, found in zip(classifier.members, told, strict=True):
         for finding in found:
             of_all = all(finding in other for other in told)
@@ -49,8 +50,15 @@ def check_behaviour(
             findings.add(finding.level, message, finding.hint)
 
 
+def _said_of(classifier: Classifier, prepared: Prepared | None, context: RunContext) -> list[Finding]:
+    """What is to be said of a single network; one that stops at an input is at fault."""
+    try:
+        return _about(classifier, prepared, context)
+    except UserError as error:
+        return [Finding("fault", error.message, error.hint)]
+
+
 def _about(classifier: Classifier, prepared: Prepared | None, context: RunContext) -> list[Finding]:
-    """What is to be said of a single network."""
     findings = Findings()
     inputs = [*_probes(classifier), *([prepared.inputs[:1]] if prepared is not None else [])]
     raw = np.concatenate([run_network(classifier.network, one, context) for one in inputs])
