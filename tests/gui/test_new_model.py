@@ -160,6 +160,13 @@ def test_a_volume_network_asks_for_three_sides_and_two_classes_of_one_output(qtb
     assert len(card.output.classes) == 2
 
 
+def test_a_program_that_takes_its_channels_last_keeps_that_order(qtbot, dialog, process) -> None:
+    program = Candidate("onnx", {}, 2, 2, 3, (64, 48), channels_last=True)
+    answer(qtbot, dialog, process, Inspection(Form("onnx", "an ONNX network", "network.onnx"), (program,)), "/n.onnx")
+    card = dialog.package().card
+    assert (card.input.order, card.input.size, card.weights) == ("channels_last", (64, 48), "network.onnx")
+
+
 def test_an_unknown_network_is_described_by_its_shapes_and_can_be_typed(qtbot, dialog, process) -> None:
     answer(qtbot, dialog, process, UNKNOWN, "/models/other.pt")
     assert "Broken." in dialog.found.text()

@@ -8,7 +8,7 @@ from typing import Any, cast
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from saliency_viewer.domain import ExplainSpec, InputSpec, ModelCard, OutputSpec
+from saliency_viewer.domain import ExplainSpec, ModelCard, OutputSpec
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui import theme
 from saliency_viewer.gui.new_model.fields import ClassTable, choices, choose, form, number
@@ -142,7 +142,8 @@ class CardForm(QWidget):
             raise UserError("Every class needs a name of its own.", "Fill in the table of classes.")
         channels, name = self.channels.value(), str(self.intensity.currentData())
         window = (self.levels[0].value(), self.levels[1].value())
-        spec = InputSpec(
+        spec = replace(
+            self._draft.input,  # whose order of axes is not asked for
             layout=self.layout_.currentData(),
             channels=channels,
             size=tuple(field.value() for field in self.sides[0 if self._in_space else 1 :]),
