@@ -13,6 +13,7 @@ from saliency_viewer.models.files import PackageFiles
 
 _LARGEST = 16 * 2**20
 _DEEPEST = 30
+_MOST = 1_000_000  # entries behind one name; references to references may say far more than a file holds
 _REFERENCE = re.compile(r"@([\w#:]+)")
 _SUM = re.compile(r"\$\s*@[\w#:]+(\s*\+\s*@[\w#:]+)*\s*")
 
@@ -26,15 +27,19 @@ class BundleConfig:
 
     def __init__(self, tables: Mapping[str, Any]) -> None:
         self._tables = tables
+        self._left = _MOST
 
     def get(self, name: str) -> Any:
         """The entry, None where there is none."""
+        self._left = _MOST
         return self._followed(self._tables.get(name), 0)
 
     def _followed(self, value: Any, depth: int) -> Any:
-        if depth > _DEEPEST:
+        self._left -= 1
+        if depth > _DEEPEST or self._left < 0:
             raise UserError(
-                "The bundle's configuration refers to itself.", "Correct the @references in configs/inference."
+                "The bundle's configuration refers to itself, or to far too much.",
+                "Correct the @references in configs/inference.",
             )
         if isinstance(value, Mapping):
             return {str(key): self._followed(item, depth + 1) for key, item in value.items()}
@@ -47,9 +52,9 @@ class BundleConfig:
     def _text(self, value: str, depth: int) -> Any:
         found = _REFERENCE.fullmatch(value)
         if found:
-            return self._followed(self._at(found[1]), depth + 1)
+            return self._followed(self._at(found[1], depth), depth + 1)
         if _SUM.fullmatch(value):
-            parts = [self._followed(self._at(name), depth + 1) for name in _REFERENCE.findall(value)]
+            parts = [self._followed(self._at(name, depth), depth + 1) for name in _REFERENCE.findall(value)]
             if len(parts) == 1:
                 return parts[0]
             return [item for part in parts for item in part] if all(isinstance(p, list) for p in parts) else value
@@ -60,12 +65,12 @@ class BundleConfig:
                 return value
         return value
 
-    def _at(self, path: str) -> Any:
+    def _at(self, path: str, depth: int) -> Any:
         """The raw entry at ``name#key#0`` (or with ``::``), None where there is none."""
         found: Any = self._tables
         for part in re.split(r"#|::", path):
             if isinstance(found, str) and _REFERENCE.fullmatch(found):
-                found = self._at(found[1:])
+                found = self._followed(found, depth + 1)
             if isinstance(found, Mapping):
                 found = found.get(part)
             elif isinstance(found, list) and part.isdigit() and int(part) < len(found):

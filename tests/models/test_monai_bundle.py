@@ -338,7 +338,6 @@ def test_references_are_followed_and_expressions_stay_text():
         "both": "$@first + @second",
         "deep": {"x": "@first::0::a"},
         "lost": "@nowhere#3",
-        "round": ["@round"],
     }
     config = BundleConfig(tables)
     assert config.get("again") == [8, 9]
@@ -347,8 +346,22 @@ def test_references_are_followed_and_expressions_stay_text():
     assert config.get("both") == [{"a": 9}, 2]
     assert config.get("deep") == {"x": 9}
     assert config.get("lost") is None
-    with pytest.raises(UserError, match="refers to itself"):
-        config.get("round")
+    assert BundleConfig({"a": "@b#1", "b": "@c", "c": [3, "@size"], "size": [4]}).get("a") == [4]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"a": ["@a"]},
+        {"a": "@a#b"},
+        {"a": "@b#x", "b": "@a#x"},
+        {"a": "$@a + @a"},
+        {f"{'abcdefghij'[k]}": [f"@{'abcdefghij'[k + 1]}"] * 10 for k in range(9)} | {"j": 1},
+    ],
+)
+def test_references_without_end_are_refused(tables):
+    with pytest.raises(UserError, match="refers to itself, or to far too much"):
+        BundleConfig(tables).get("a")
 
 
 @pytest.mark.parametrize(
