@@ -326,6 +326,64 @@ def test_sequential_networks_of_keras_2(bare):
     )
 
 
+def hard(values):
+    """As Keras 2 had it."""
+    return np.clip(0.2 * values + 0.5, 0, 1)
+
+
+@pytest.mark.parametrize("version", ["2.4.0", "1.2.2", None, "3.5.0"])
+def test_the_hard_sigmoid_is_that_of_the_keras_that_wrote_the_file(version):
+    config = files.keras_2_model(
+        files.keras_2_layer("Activation", "hard", "input_1", activation="hard_sigmoid"),
+        files.keras_2_layer("GlobalAveragePooling2D", "pool", "hard", data_format="channels_last"),
+        output="pool",
+    )
+
+    def written(file):
+        for place in (file, file["model_weights"]):
+            del place.attrs["keras_version"]
+            if version is not None:
+                place.attrs["keras_version"] = version.encode()
+
+    network = keras_network(files.changed_h5(files.keras_2_file(config, {}), written))
+    image = noise(2, 3, 10, 12)
+    expected = np.clip(image / 6 + 0.5, 0, 1) if version == "3.5.0" else hard(image)
+    np.testing.assert_allclose(network(torch.from_numpy(image)), expected.mean((2, 3)), rtol=1e-4)
+    assert "equal Keras' own" in network.notes[0]
+    assert any("hard sigmoid" in note for note in network.notes) is (version != "3.5.0")
+
+
+def test_a_recurrent_layer_of_keras_2_has_its_hard_sigmoid_too():
+    config = files.keras_2_model(
+        files.keras_2_layer("Reshape", "rows", "input_1", target_shape=[10, 36]),
+        files.keras_2_layer("SimpleRNN", "rnn", "rows", units=2, activation="hard_sigmoid", use_bias=True),
+        output="rnn",
+    )
+    random = np.random.default_rng(0)
+    kernel, again, bias = random.normal(0, 0.4, (36, 2)), random.normal(size=(2, 2)), random.normal(size=2)
+    inner = {"kernel:0": kernel, "recurrent_kernel:0": again, "bias:0": bias}
+    image = noise(2, 3, 10, 12)
+    state = np.zeros((2, 2))
+    for row in range(10):
+        state = hard(np.moveaxis(image, 1, -1)[:, row].reshape(2, 36) @ kernel + state @ again + bias)
+    network = keras_network(files.keras_2_file(config, {"rnn": inner}))
+    np.testing.assert_allclose(network(torch.from_numpy(image)), state, rtol=1e-4)
+
+
+def test_an_archive_of_keras_2_says_its_version_beside_its_description(tmp_path):
+    layers = keras.layers
+    given = keras.Input((8, 8, 1))
+    model = keras.Model(given, layers.GlobalAveragePooling2D()(layers.Activation("hard_sigmoid")(given)))
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(files.saved(model, tmp_path))) as new, zipfile.ZipFile(out, "w") as old:
+        for name in new.namelist():
+            old.writestr(name, b'{"keras_version": "2.15.0"}' if name == "metadata.json" else new.read(name))
+    image = noise(1, 1, 8, 8)
+    np.testing.assert_allclose(
+        keras_network(out.getvalue())(torch.from_numpy(image)), hard(image).mean((2, 3)), rtol=1e-4
+    )
+
+
 def test_an_unknown_operator_of_tensorflow_is_named():
     config = files.keras_2_model(files.keras_2_operator("linalg.svd", "odd", ("input_1", {})), output="odd")
     with pytest.raises(UserError, match="operator of TensorFlow") as caught:

@@ -34,6 +34,14 @@ class Exponential(nn.Module):
         return torch.exp(values)
 
 
+class Keras2HardSigmoid(nn.Module):
+    """0.2 x + 0.5 within 0 and 1; torch's and Keras 3's rises by a sixth."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Of any shape."""
+        return (0.2 * values + 0.5).clamp(0, 1)
+
+
 class ElementwisePReLU(nn.Module):
     """A PReLU whose slopes differ from place to place: ``slopes`` (C, *spatial), or 1 where an axis shares them."""
 
@@ -61,6 +69,7 @@ _BY_NAME: tuple[tuple[str, Callable[[], nn.Module]], ...] = (
     ("mish", nn.Mish),
     ("sigmoid", nn.Sigmoid),
     ("hard_sigmoid", nn.Hardsigmoid),
+    ("keras_2_hard_sigmoid", Keras2HardSigmoid),  # never a file's own word: put there by mending
     ("hard_silu", nn.Hardswish),
     ("hard_swish", nn.Hardswish),
     ("hard_tanh", nn.Hardtanh),

@@ -13,7 +13,8 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.from_keras.hdf5 import check_hdf5
 
 _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_CONFIG, _WEIGHTS, _METADATA = "config.json", "model.weights.h5", "metadata.json"
+_VERSION = "keras_version"
 _LARGEST_CONFIG = 64 * 2**20
 _LARGEST_WEIGHTS = 16 * 2**30
 _PACKING = 100  # weights hardly pack at all; beyond a GiB more than this is an attack
@@ -24,12 +25,14 @@ _SAVE_WHOLE = "Save the whole network, with model.save('network.keras')."
 class KerasFile:
     """``config``: the network as Keras describes it; ``weights``: an HDF5 file.
 
-    ``legacy``: the weights are laid out by layer names, as Keras 2 and the .h5 files of Keras 3 do.
+    ``legacy``: the weights are laid out by layer names, as Keras 2 and the .h5 files of Keras 3 do. ``old``: Keras 2
+    or 1 wrote the file, to which some names meant something else.
     """
 
     config: Mapping[str, Any]
     weights: bytes = field(repr=False)
     legacy: bool
+    old: bool = False
 
 
 def open_keras(content: bytes, config: bytes | None = None) -> KerasFile:
@@ -48,9 +51,9 @@ def open_keras(content: bytes, config: bytes | None = None) -> KerasFile:
         For what is none of them, and for files that lead out of themselves.
     """
     if content.startswith(_ZIP):
-        found, weights = _archive(content)
-        checked = _checked_weights(weights)
-        return KerasFile(_json(found), weights, "layer_names" in checked)
+        found, weights, metadata = _archive(content)
+        legacy = "layer_names" in _checked_weights(weights)
+        return KerasFile(_json(found), weights, legacy, _is_old(_json(metadata).get(_VERSION), False))
     if not content.startswith(_HDF5):
         raise _damaged("neither a zip archive nor HDF5")
     attributes = _checked_weights(content)
@@ -61,14 +64,25 @@ def open_keras(content: bytes, config: bytes | None = None) -> KerasFile:
             _SAVE_WHOLE + " Or put the text of model.to_json() into the package and write its name into model.toml: "
             'arguments = { config = "network.json" }.',
         )
-    return KerasFile(_json(text), content, "layer_names" in attributes)
+    described, legacy = _json(text), "layer_names" in attributes
+    return KerasFile(
+        described, content, legacy, _is_old(attributes.get(_VERSION, described.get(_VERSION)), unknown=legacy)
+    )
 
 
-def _archive(content: bytes) -> tuple[bytes, bytes]:
-    """The two members that count; names that climb out of the archive are of no use to anyone here."""
+def _is_old(version: Any, unknown: bool) -> bool:
+    """Whether it is a version before 3; ``unknown`` where none is written."""
+    text = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
+    major = text.partition(".")[0]
+    return int(major) < 3 if major.isdecimal() else unknown
+
+
+def _archive(content: bytes) -> tuple[bytes, bytes, bytes]:
+    """The members that count; names that climb out of the archive are of no use to anyone here."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _member(archive, _CONFIG, _LARGEST_CONFIG), _member(archive, _WEIGHTS, _LARGEST_WEIGHTS)
+            metadata = _member(archive, _METADATA, _LARGEST_CONFIG) if _METADATA in archive.namelist() else b"{}"
+            return _member(archive, _CONFIG, _LARGEST_CONFIG), _member(archive, _WEIGHTS, _LARGEST_WEIGHTS), metadata
     except UserError:
         raise
     except Exception as error:  # zipfile's, zlib's, lzma's and struct's errors share no class

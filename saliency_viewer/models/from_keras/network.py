@@ -21,7 +21,7 @@ from saliency_viewer.models.from_keras.container import open_keras
 from saliency_viewer.models.from_keras.graph import translate
 from saliency_viewer.models.from_keras.library import keras_library, quiet, to_numpy
 from saliency_viewer.models.from_keras.loading import finite_weights, load_model
-from saliency_viewer.models.from_keras.mending import NOTE, mend
+from saliency_viewer.models.from_keras.mending import mend
 from saliency_viewer.models.from_keras.translated import TranslatedNetwork
 
 _SIZES = {1: (256, 1024), 2: (64, 128, 256), 3: (32, 64)}  # tried in turn for networks that take any size
@@ -52,9 +52,10 @@ def keras_network(
     UserError
         For files with code in them, damaged ones, and networks with several inputs.
     """
-    model = load_model(open_keras(content if isinstance(content, bytes) else _read(Path(content)), config))
+    file = open_keras(content if isinstance(content, bytes) else _read(Path(content)), config)
+    model = load_model(file)
     finite_weights(model)
-    mended = mend(model)
+    mended = mend(model, file.old)
     if len(model.inputs) != 1:
         raise UserError(
             f"The network has {len(model.inputs)} inputs; only networks with one can be explained.",
@@ -66,8 +67,7 @@ def keras_network(
     except Exception as error:  # whatever goes wrong in a translation, Keras itself is left
         why = str(error) if isinstance(error, NotTranslated) else f"{type(error).__name__}: {error}"
         network = AsKeras(model, number, why.splitlines()[0][:200] if why else type(error).__name__)
-    if mended:
-        network.notes = (*network.notes, NOTE)
+    network.notes = (*network.notes, *mended)
     return network
 
 
@@ -102,7 +102,7 @@ def _translated(model: Any, output: int) -> TranslatedNetwork:
     network.input_rank = len(model.inputs[0].shape)
     network.eval().requires_grad_(False)
     inputs, answer = _asked(model, output, network.axes.channels_last)
-    ours = _ours(inputs, network.axes.channels_last)
+    ours = network.axes.inside(inputs)
     errors = [disagreement(network(ours), answer, inputs, partial(_answer, model, output))]
     layer = _last_layer(model, output)
     if network.ending and hasattr(layer, "activation"):
@@ -128,10 +128,6 @@ def _last_layer(model: Any, output: int) -> Any:
     while getattr(layer, "layers", None) and getattr(layer, "outputs", None):
         layer = layer.outputs[0]._keras_history.operation
     return layer
-
-
-def _ours(inputs: Tensor, channels_last: bool) -> Tensor:
-    return inputs.movedim(-1, 1) if channels_last else inputs
 
 
 def _asked(model: Any, output: int, channels_last: bool) -> tuple[Tensor, Tensor]:
