@@ -20,20 +20,24 @@ def keras_library() -> Any:
     A first import happens here with the torch backend and an empty settings folder, so that ``~/.keras`` is neither
     read (it could change what layers mean) nor written. A Keras that the caller has imported stays as it is.
     """
-    loaded = "keras" in sys.modules
-    with tempfile.TemporaryDirectory() as empty, _environment({} if loaded else _settings(empty)), quiet():
-        try:
-            import h5py  # noqa: F401 - Keras reads weights with it
-            import keras
-        except ImportError as error:
-            raise _missing(str(error)) from error
+    try:
+        import h5py  # noqa: F401 - Keras reads weights with it
+
+        if "keras" not in sys.modules:
+            _first_import()
+        import keras
+    except ImportError as error:
+        raise _missing(str(error)) from error
     if int(keras.__version__.split(".")[0]) < 3:
         raise _missing(f"Keras {keras.__version__} is installed")
     return keras
 
 
-def _settings(folder: str) -> dict[str, str]:
-    return {"KERAS_BACKEND": "torch", "KERAS_HOME": folder}
+def _first_import() -> None:
+    with tempfile.TemporaryDirectory() as empty, quiet():
+        settings = {"KERAS_BACKEND": "torch", "KERAS_HOME": empty}
+        with _environment(settings):
+            import keras  # noqa: F401
 
 
 @contextmanager
