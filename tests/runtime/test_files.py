@@ -63,8 +63,8 @@ def test_disk_that_refuses_becomes_a_sentence_without_the_path(tmp_path, number,
 
 def test_full_disk_is_met_for_real():
     full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("this system has no /dev/full")
+    if not full.is_char_device():  # where it is missing, another program may have made a file of that name
+        pytest.skip("this system has no device /dev/full")
     with pytest.raises(OSError, match="No space") as caught:
         full.write_bytes(b"x")
     assert "full" in files.write_error(caught.value).message
