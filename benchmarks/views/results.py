@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.views.evidence import METHODS, PLACES, Share, of
-from benchmarks.views.intervals import Estimate, Values, area, mean_over_patients, over_patients
+from benchmarks.views.intervals import Estimate, Values, area, mean_over_patients
 from benchmarks.views.pictures import Picture
 
 AS_IT_IS = "as it is"
@@ -38,7 +38,7 @@ def change_row(answers: Answers, change: str, pictures: Sequence[Picture]) -> di
     difference = np.where(ap, after - before, before - after)
     return {
         "change": change,
-        "auc": asdict(over_patients(lambda rows: area(after[rows], ap[rows]), patients)),
+        "auc": asdict(area(after, ap, patients)),
         "true_view": asdict(mean_over_patients(difference, patients)),
         "turned_to_ap": int(((before <= 0.5) & (after > 0.5)).sum()),
         "turned_to_pa": int(((before > 0.5) & (after <= 0.5)).sum()),
@@ -86,5 +86,5 @@ def _mean(pairs: Sequence[tuple[str, float]]) -> Estimate:
 def grey_row(name: str, values: Values, pictures: Sequence[Picture]) -> dict[str, Any]:
     """How well a single number tells the views apart."""
     ap = np.array([one.view == 1 for one in pictures])
-    found = over_patients(lambda rows: area(values[rows], ap[rows]), [one.patient for one in pictures])
+    found = area(values, ap, [one.patient for one in pictures])
     return {"number": name, "auc": asdict(found), "ap": float(values[ap].mean()), "pa": float(values[~ap].mean())}

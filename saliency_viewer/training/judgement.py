@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency_viewer.training.bootstrap import DRAWS, auc_interval
+from saliency_viewer.training.intervals import METHOD, auc_interval
 from saliency_viewer.training.metrics import (
     Labels,
     Numbers,
@@ -129,7 +129,7 @@ class Judgement:
             "threshold_rule": "largest sensitivity + specificity - 1 on the validation cases (Youden)",
             "temperature": {"fitted_on_validation": self.temperature, "in_the_weights": self.folded},
             "calibration": self.calibration,
-            "bootstrap": {"unit": "patient", "draws": DRAWS},
+            "auc_interval": METHOD,
             "validation": self.validation.to_dict(),
             "test": self.test.to_dict() if self.test else None,
         }
@@ -139,7 +139,6 @@ def judge(
     classes: tuple[str, ...],
     validation: Answers,
     test: Answers | None,
-    seed: int,
     temperature: float = 1.0,
     folded: bool = False,
 ) -> Judgement:
@@ -159,13 +158,13 @@ def judge(
         threshold,
         temperature,
         folded,
-        verdict(classes, validation, threshold, seed),
-        verdict(classes, test, threshold, seed) if test else None,
+        verdict(classes, validation, threshold),
+        verdict(classes, test, threshold) if test else None,
         calibration,
     )
 
 
-def verdict(classes: tuple[str, ...], answers: Answers, threshold: float | None, seed: int) -> Verdict:
+def verdict(classes: tuple[str, ...], answers: Answers, threshold: float | None) -> Verdict:
     """The figures of one split."""
     probabilities, labels = softmax(answers.logits), answers.labels
     areas = class_aucs(probabilities, labels)
@@ -177,7 +176,7 @@ def verdict(classes: tuple[str, ...], answers: Answers, threshold: float | None,
         len(set(answers.patients)),
         macro_auc(probabilities, labels),
         tuple(float(areas[k]) for k in scored),
-        tuple(auc_interval(probabilities[:, k], labels == k, answers.patients, seed) for k in scored),
+        tuple(auc_interval(probabilities[:, k], labels == k, answers.patients) for k in scored),
         confusion(_predicted(probabilities, threshold), labels, len(classes)),
         calibration_error(probabilities, labels),
         brier(probabilities, labels),

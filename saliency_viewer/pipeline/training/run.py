@@ -155,7 +155,7 @@ def _judged(
     test = None
     if ground.cases("test"):
         test = _answers(ground, inputs, weights, "test", device, context.part(0.5, 1.0))
-    judgement = judge(ground.data.classes, validation, test, settings.seed, temperature, settings.calibrate)
+    judgement = judge(ground.data.classes, validation, test, temperature, settings.calibrate)
     kept = {
         key: value for key, value in weights.items() if not (network.auxiliary and key.startswith(network.auxiliary))
     }
