@@ -17,6 +17,7 @@ from saliency_viewer.domain import (
     Volume,
 )
 from saliency_viewer.domain.model_card import Colour
+from saliency_viewer.training.datasets.labels import denies
 from saliency_viewer.training.networks import TrainableNetwork
 
 # Means over the three channels of what ImageNet's networks were trained with: grey images have three equal channels,
@@ -25,6 +26,7 @@ _MEAN, _DEVIATION = 0.449, 0.226
 _AIR, _BONE = -1000.0, 1000.0  # HU; what is denser is bone or metal
 _PERCENTILES = (0.5, 99.5)  # burned-in marks and dead pixels lie outside
 _WEIGHTS = "weights.safetensors"
+_NAMED = 3  # classes that a name lists
 
 
 def training_card(
@@ -32,22 +34,29 @@ def training_card(
 ) -> ModelCard:
     """The card, but for the threshold. ``samples`` are some of the training images, by which preprocessing is chosen.
 
-    The second of two classes is the target: the finding, where the first is its absence.
+    The second of two classes is the target where the first is its absence; else maps are for what is predicted.
     """
+    finding = data.classes[1] if len(data.classes) == 2 and denies(data.classes[0]) else None
     modality = data.modality or tuple(sorted({volume.modality for volume in samples} - {"", "OT"}))
     body_part = data.body_part or tuple(sorted({volume.body_part for volume in samples} - {""}))
     return ModelCard(
-        name=f"{network.label} for {data.finding}",
+        name=f"{network.label} for {_listed((finding,) if finding else data.classes)}",
         version="1.0",
         architecture=network.architecture,
         weights=_WEIGHTS,
         arguments=network.arguments_for(len(data.classes), bool(settings.pretrained)),
         output=OutputSpec(data.classes, "softmax"),
         input=_input(network, settings.size, samples),
-        explain=ExplainSpec(network.layer, data.classes[1] if len(data.classes) == 2 else None),
+        explain=ExplainSpec(network.layer, finding),
         modality=modality,
         body_part=body_part,
     )
+
+
+def _listed(classes: Sequence[str]) -> str:
+    if len(classes) > _NAMED:
+        return f"{len(classes)} classes"
+    return " or ".join(f"class {name}" if name.isdecimal() else name for name in classes)
 
 
 def _input(network: TrainableNetwork, size: int, samples: Sequence[Volume]) -> InputSpec:

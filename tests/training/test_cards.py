@@ -72,6 +72,21 @@ def test_without_calibration_there_is_no_spacing():
     assert card.input.spacing == ()
 
 
+@pytest.mark.parametrize(
+    ("classes", "name", "target"),
+    [
+        (("normal", "lesion"), "ResNet50 for lesion", "lesion"),
+        (("0", "1"), "ResNet50 for class 1", "1"),
+        (("No Finding", "Mass"), "ResNet50 for Mass", "Mass"),
+        (("AP supine", "PA"), "ResNet50 for AP supine or PA", None),
+        (("a", "b", "c", "d"), "ResNet50 for 4 classes", None),
+    ],
+)
+def test_a_class_is_the_target_where_the_other_is_its_absence(classes, name, target):
+    card = training_card(network_named("resnet50"), TrainingData(classes, ()), TrainingSettings(), [])
+    assert (card.name, card.explain.target) == (name, target)
+
+
 def test_three_classes_have_no_target_of_their_own():
     data = TrainingData(("a", "b", "c"), (), "finding", modality=("CT",))
     card = training_card(network_named("vgg16"), data, TrainingSettings(), [])

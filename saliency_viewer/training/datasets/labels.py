@@ -44,12 +44,14 @@ def classes_of(texts: Iterable[str]) -> dict[str, tuple[int, str]]:
     groups: dict[str, Counter[str]] = {}
     for text, count in spellings.items():
         groups.setdefault(class_of(text, numeric), Counter())[text] = count
-    order = sorted(groups, key=float) if numeric else sorted(groups, key=lambda one: (not _denies(one), one))
+    order = sorted(groups, key=float) if numeric else sorted(groups, key=lambda one: (not denies(one), one))
     return {one: (index, one if numeric else _spelling(groups[one])) for index, one in enumerate(order)}
 
 
-def _denies(text: str) -> bool:
-    return text in _NEGATIVE or text.startswith(_NEGATIVE_STARTS)
+def denies(name: str) -> bool:
+    """Whether a class is the absence of what another is: normal, no finding, 0."""
+    text = class_of(name, False)
+    return text == "0" or text in _NEGATIVE or text.startswith(_NEGATIVE_STARTS)
 
 
 def _spelling(counts: Counter[str]) -> str:
