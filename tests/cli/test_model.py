@@ -17,6 +17,7 @@ from PIL import Image
 from saliency_viewer.cli import run
 from saliency_viewer.models import load_package
 from saliency_viewer.models.builtin import SmallCNN
+from saliency_viewer.models.recognition import blueprints
 
 
 @pytest.fixture
@@ -102,6 +103,7 @@ def test_weights_of_a_library_that_is_missing_name_it(tmp_path, capsys, monkeypa
     timm = pytest.importorskip("timm")
     torch.save(timm.create_model("efficientnet_b0", num_classes=2).state_dict(), tmp_path / "w.pt")
     monkeypatch.setitem(sys.modules, "timm", None)
+    blueprints.drawn.cache_clear()  # another test may have asked for the same network while timm was there
     assert run(["model", "new", str(tmp_path / "w.pt"), "--out", str(tmp_path / "p")]) == 2
     shown = capsys.readouterr().err
     assert "those of timm:" in shown

@@ -50,16 +50,17 @@ def blueprint(architecture: str, arguments: Mapping[str, Any] | None = None) -> 
 
     Kept, since the same networks are looked at for every checkpoint.
     """
-    return _blueprint(architecture, json.dumps(arguments or {}, sort_keys=True))
+    try:
+        return drawn(architecture, json.dumps(arguments or {}, sort_keys=True))
+    except UserError:
+        return None  # not installed, or not with these arguments: then it is not this network
 
 
 @lru_cache(maxsize=2048)
-def _blueprint(architecture: str, arguments: str) -> Blueprint | None:
-    try:
-        with _no_memory():
-            network = build_network(architecture, json.loads(arguments), MemoryFiles({}), (), False)
-    except UserError:
-        return None  # not installed, or not with these arguments: then it is not this network
+def drawn(architecture: str, arguments: str) -> Blueprint:
+    """The same with the arguments as JSON; raises :class:`UserError`, which is not kept: it may be mended."""
+    with _no_memory():
+        network = build_network(architecture, json.loads(arguments), MemoryFiles({}), (), False)
     stem = stem_of(network)
     return Blueprint(shapes_of(network.state_dict()), f"{stem}.weight" if stem else "", _head_of(network))
 
