@@ -127,5 +127,7 @@ def _empty(values: Tensor, found: Findings) -> _Remark | None:
 
 
 def _percent(part: float) -> str:
-    """Two digits."""
+    """Two digits, or all of a whole number."""
+    if part >= 1:
+        return f"{100 * part:.0f} %"
     return f"{100 * part:.2g} %" if part >= 1e-4 else "< 0.01 %"

@@ -76,6 +76,11 @@ def test_the_badge_says_first_what_makes_a_map_doubtful() -> None:
     assert judge(MAPS, Findings(approximation="4 clusters stand for 9 channels")).short == ""
 
 
+def test_a_residual_larger_than_the_evidence_is_a_whole_number_of_percent() -> None:
+    large = Residual(torch.tensor([4.326, 0.0]), torch.tensor([False, False]), of_score=False)
+    assert judge(MAPS, Findings(large)).short == "residual 433 %"
+
+
 def test_what_was_left_out_makes_a_map_approximate() -> None:
     found = judge(MAPS, Findings(approximation="4 clusters stand for 9 channels"))
     assert (found.badge, found.text) == ("approximate", "4 clusters stand for 9 channels")
