@@ -30,9 +30,7 @@ Item = TypeVar("Item")
 
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80")  # a zip archive, and the pickles that torch wrote before 1.6
 
-_CONVERT = (
-    "In the program that saved it, run: torch.save(model.state_dict(), 'weights.pt'), and name that file in model.toml."
-)
+_CONVERT = "In the program that saved it, run: torch.save(model.state_dict(), 'weights.pt'), and use that file."
 _CONVERT_CHECKPOINT = (
     "Of a training checkpoint: torch.save(torch.load('last.ckpt', weights_only=False)['state_dict'], 'weights.pt')."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,7 @@ def test_a_program_that_takes_its_channels_last_keeps_that_order(qtbot, dialog, 
 
 def test_an_unknown_network_is_described_by_its_shapes_and_can_be_typed(qtbot, dialog, process) -> None:
     answer(qtbot, dialog, process, UNKNOWN, "/models/other.pt")
-    assert "Broken." in dialog.found.text()
+    assert dialog.refused.text() == "Broken."
     assert "no network that is known" in dialog.network.notes.text()
     dialog.try_.click()
     assert "architecture" in dialog.error.text()
@@ -220,6 +221,15 @@ def test_without_an_image_it_says_why_nothing_was_asked(qtbot, window, process) 
     qtbot.waitUntil(lambda: "No image is open" in shown(dialog))
     assert dialog.keep.isEnabled()
     dialog.reject()
+
+
+def test_what_is_odd_in_a_file_is_said_in_the_colour_of_warnings(qtbot, dialog, process) -> None:
+    answer(qtbot, dialog, process, replace(FOUND, warnings=("Values are not numbers.",)), "/models/odd.pt")
+    assert dialog.refused.isVisible()
+    assert dialog.refused.text() == "Values are not numbers."
+    assert dialog.try_.isEnabled()
+    answer(qtbot, dialog, process, FOUND, "/models/sound.pt")
+    assert not dialog.refused.isVisible()
 
 
 @pytest.mark.parametrize("at", ["checkpoint", "check"])

@@ -61,7 +61,7 @@ class NewModelDialog(QDialog):
         self.checkpoint = PathField("Checkpoint", "Weights or a program; drop a file here", ("file",))
         self.network, self.fields, self.outcome = NetworkCard(), CardForm(), OutcomeCard()
         self.found, self.error = label("", "soft", wraps=True), label("", "warning", wraps=True)
-        self.refused = label("", "warning", wraps=True)  # why a file is no checkpoint, said below its name
+        self.refused = label("", "warning", wraps=True)  # why a file is no checkpoint, or what is odd in it
         self.bar, self.words = QProgressBar(), label("", "muted")
         self.bar.setRange(0, _STEPS)
         self.bar.setTextVisible(False)
@@ -111,6 +111,7 @@ class NewModelDialog(QDialog):
         """The checkpoint has been looked into."""
         self._inspection = inspection
         self.found.setText(_found(inspection))
+        self.refused.setText(" ".join(inspection.warnings))
         self.network.show_inspection(inspection)
         self.outcome.forget()
         self._end()
@@ -258,7 +259,7 @@ def _found(inspection: Inspection) -> str:
         words += f" They are those of {best.architecture} with {best.outputs} output{plural}."
     elif best is not None:
         words += f" The nearest network is {best.architecture}: {best.fit.text if best.fit is not None else ''}."
-    return " ".join([words, *inspection.warnings])
+    return words
 
 
 def _file_name(name: str) -> str:

@@ -124,7 +124,7 @@ def inspect_checkpoint(content: bytes) -> Inspection:
 def _warnings(state: Mapping[str, Tensor], shapes: Shapes, candidates: tuple[Candidate, ...]) -> Iterator[str]:
     broken = [key for key, value in state.items() if value.is_floating_point() and bool(value.isnan().any())]
     if broken:
-        yield f"Values are not numbers (NaN) in {len(broken)} of the {len(state)} weights, first '{broken[0]}'."
+        yield f"Values are not numbers (NaN) in {len(broken)} of the file's tensors, first '{broken[0]}'."
     if not any(candidate.complete for candidate in candidates):
         missing = missing_library(shapes)
         if missing:

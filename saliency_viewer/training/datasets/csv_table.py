@@ -96,7 +96,8 @@ def _columns(table: Table, wanted: Mapping[str, str]) -> dict[str, str]:
             have = ", ".join(column for column in table.columns if column)
             raise UserError(
                 f"The table has no column '{asked or role}'.",
-                f"It has: {have}. Say which of them is the {role}: --column {role}=NAME.",
+                f"It has: {have}. Say which of them is the {role}: in the field {role.capitalize()}, or as --column "
+                f"{role}=NAME.",
             )
     twice = [name for role, name in found.items() if name and list(map(key, found.values())).count(key(name)) > 1]
     if twice:
