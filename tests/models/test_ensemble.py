@@ -287,13 +287,29 @@ def test_a_check_finds_what_is_wrong_with_any_fold(tmp_path):
     (folder / "fold2.safetensors").unlink()
     (folder / "held_out.csv").write_text("case,fold\nDoe^Jane,f0\n")
     found = [finding.message for finding in check_files(open_files(folder)).findings if finding.level == "fault"]
-    assert len(found) == 1
-    assert found[0].startswith("Fold f2: ")
-    assert "fold2.safetensors" in found[0]
+    assert len(found) == 2
+    assert "Line 2" in found[0]
+    assert found[1].startswith("Fold f2: ")
+    assert "fold2.safetensors" in found[1]
     package(folder, held_out={DIGEST: "f0"})
     (folder / "held_out.csv").write_text("case,fold\nDoe^Jane,f0\n")
     found = [finding.message for finding in check_files(open_files(folder)).findings if finding.level == "fault"]
     assert ["Line 2" in message for message in found] == [True]
+
+
+def test_a_check_names_every_fold_that_cannot_be_loaded(tmp_path):
+    folder, _ = package(tmp_path / "p", held_out={DIGEST: "f0"})
+    (folder / "SHA256SUMS").unlink()
+    for number in (0, 2):
+        (folder / f"fold{number}.safetensors").write_bytes(b"no weights")
+    found = [finding.message for finding in check_files(open_files(folder)).findings if finding.level == "fault"]
+    assert [message.partition(":")[0] for message in found] == ["Fold f0", "Fold f2"]
+    folder, _ = package(tmp_path / "q", held_out={DIGEST: "f0"})
+    text = (folder / "model.toml").read_text()
+    (folder / "model.toml").write_text(text.replace("arguments = {", "arguments = { colour = 1,"))
+    found = [finding.message for finding in check_files(open_files(folder)).findings if finding.level == "fault"]
+    assert len(found) == 1
+    assert "Fold" not in found[0]
 
 
 def test_every_wrong_step_of_every_list_is_found():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from saliency_viewer.domain import ModelCard, Volume
 from saliency_viewer.errors import UserError
@@ -100,20 +102,28 @@ def _card(files: PackageFiles, findings: Findings) -> ModelCard | None:
 def _parts_are_there(files: PackageFiles, card: ModelCard, findings: Findings) -> bool:
     """Whether there is anything to load; every part that is missing or changed is noted."""
     before = len(findings.found)
-    for look in (_look_at_architecture, _look_at_task, _look_at_weights):
-        try:
-            look(files, card)
-        except UserError as error:
-            findings.fault(error)
+    looks = [partial(look, files, card) for look in (_look_at_architecture, _look_at_task, read_case_lists)]
+    _note_faults([*looks, *_of_folds(_look_for_weights, files, card)], findings)
     complete = len(findings.found) == before
     if complete:
-        try:
-            for fold in chosen_folds(card, ""):
-                with in_fold(fold.name):
-                    compare_sums(files, fold.weights, hashlib.sha256(files.read(fold.weights)).hexdigest())
-        except UserError as error:
-            findings.fault(error)  # they may load all the same
+        _note_faults(_of_folds(_look_at_sums, files, card), findings)  # they may load all the same
     return complete
+
+
+def _note_faults(looks: Iterable[Callable[[], object]], findings: Findings) -> None:
+    for look in looks:
+        try:
+            look()
+        except UserError as error:
+            findings.fault(error)
+
+
+def _of_folds(
+    look: Callable[[PackageFiles, str], None], files: PackageFiles, card: ModelCard
+) -> Iterator[Callable[[], None]]:
+    """The look at every fold's weights."""
+    for fold in chosen_folds(card, ""):
+        yield partial(in_fold(fold.name)(look), files, fold.weights)
 
 
 def _look_at_architecture(files: PackageFiles, card: ModelCard) -> None:
@@ -129,23 +139,37 @@ def _look_at_task(_files: PackageFiles, card: ModelCard) -> None:
         )
 
 
-def _look_at_weights(files: PackageFiles, card: ModelCard) -> None:
-    for fold in chosen_folds(card, ""):
-        with in_fold(fold.name):
-            if not files.has(fold.weights):
-                raise missing(fold.weights)
-    read_case_lists(files, card)
+def _look_for_weights(files: PackageFiles, weights: str) -> None:
+    if not files.has(weights):
+        raise missing(weights)
+
+
+def _look_at_sums(files: PackageFiles, weights: str) -> None:
+    compare_sums(files, weights, hashlib.sha256(files.read(weights)).hexdigest())
 
 
 def _loaded(
     files: PackageFiles, card: ModelCard, trust_code: Trust, device: str, findings: Findings
 ) -> Classifier | None:
-    readable = {SUMS_NAME: None, **({CARD_NAME: card_to_toml(card).encode()} if findings.faulty else {})}
+    replaced = {SUMS_NAME: None, **({CARD_NAME: card_to_toml(card).encode()} if findings.faulty else {})}
+    load = partial(load_package, MemoryFiles(replaced, files), trust_code, device, runs=False)
     try:
-        return load_package(MemoryFiles(readable, files), trust_code, device, runs=False)
+        return load()
     except UserError as error:
-        findings.fault(error)
+        for fault in _faults_of_folds(card, load) or [error]:
+            findings.fault(fault)
         return None
+
+
+def _faults_of_folds(card: ModelCard, load: Callable[..., Classifier]) -> list[UserError]:
+    """What is wrong with every fold of an ensemble; once, what is wrong with all of them."""
+    found = {}
+    for fold in card.folds:
+        try:
+            load(fold=fold.name)
+        except UserError as error:
+            found[str(error)] = error
+    return list(found.values())
 
 
 def _check_answer(classifier: Classifier, findings: Findings) -> bool:
