@@ -33,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `model new`'s options."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="weights, or a TorchScript, .pt2, ONNX or Keras file")
     parser.add_argument("--out", required=True, type=Path, metavar="PACKAGE", help="folder, or file ending in .zip")
+    parser.add_argument("--replace", action="store_true", help="in the place of a package that is there already")
     add_card_options(parser)
     add_image_options(parser)
     parser.add_argument("--layers", action="store_true", help="show the network's layers")
@@ -42,13 +43,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make a package; 0 when it was written, 2 when something is wrong with it."""
-    from saliency_viewer.models.files import is_package
     from saliency_viewer.models.making import refuse_place, write_new
     from saliency_viewer.pipeline import InspectCheckpoint, NewPackage, Services, prepare_torch
 
     prepare_torch()
     reference = image_of(options)
-    refuse_place(options.out)
+    refuse_place(options.out, options.replace)
     services = Services(trusted(options))
     inspection = _with_bar(lambda context: InspectCheckpoint(options.checkpoint).run(services, context))
     _say_inspection(inspection)
@@ -79,9 +79,8 @@ def run(options: argparse.Namespace) -> int:
             "What model.toml holds, the options of this command say: 'saliency-viewer model new --help' lists them."
         )
         return FAULTY
-    before = is_package(options.out)
     write_new(options.out, files)
-    say("The package is written, in the place of the one that was there." if before else "The package is written.")
+    say("The package is written.")
     return 0
 
 
@@ -97,8 +96,8 @@ def _say_inspection(inspection: Inspection) -> None:
     if inspection.tensors:
         say(f"The checkpoint holds {inspection.tensors} weights, {inspection.numbers:,} numbers.")
     else:
-        say(f"The checkpoint is {inspection.form.label}.")
-    for number, candidate in enumerate(inspection.candidates, start=1):
+        say(f"The checkpoint is {inspection.form.label}: network and weights in one file.")
+    for number, candidate in enumerate(inspection.candidates if inspection.tensors else (), start=1):
         fit = f": {candidate.fit.text}" if candidate.fit is not None else ""
         say(f"{number}  {candidate.architecture}{fit}")
         for note in candidate.notes:

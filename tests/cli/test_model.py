@@ -85,17 +85,27 @@ def test_what_was_assumed_is_said(weights, tmp_path, capsys) -> None:
     assert "Assumed, since nothing said otherwise: --activation softmax; --intensity imagenet. " in shown
     assert shown.endswith("The package is written.\n")
     told = [*said, "--activation", "softmax", "--intensity", "unit"]
-    assert run(["model", "new", str(weights()), "--out", str(out), *told]) == 0
-    shown = capsys.readouterr().out
-    assert "Assumed" not in shown
-    assert "in the place of the one that was there" in shown
+    assert run(["model", "new", str(weights()), "--out", str(out), "--replace", *told]) == 0
+    assert "Assumed" not in capsys.readouterr().out
+
+
+def test_a_package_that_is_there_is_replaced_only_by_who_says_so(weights, tmp_path, capsys) -> None:
+    made = ["model", "new", str(weights()), "--out", str(tmp_path / "p"), "--size", "32", "32"]
+    assert run(made) == 0
+    card = tmp_path / "p" / "model.toml"
+    card.write_text(card.read_text().replace('version = "1.0"', 'version = "2.0"'))
+    assert run(made) == 2
+    assert "--replace" in capsys.readouterr().err
+    assert card_of(tmp_path / "p")["model"]["version"] == "2.0"
+    assert run([*made, "--replace"]) == 0
+    assert card_of(tmp_path / "p")["model"]["version"] == "1.0"
 
 
 def test_a_candidate_may_be_named_without_its_library(weights, tmp_path, capsys) -> None:
     out = tmp_path / "p"
     assert run(["model", "new", str(weights()), "--out", str(out), "--architecture", "small-cnn-2d"]) == 0
     assert card_of(out)["model"]["architecture"] == "builtin:small-cnn-2d"
-    assert run(["model", "new", str(weights()), "--out", str(out), "--architecture", "small-cnn"]) == 2
+    assert run(["model", "new", str(weights()), "--out", str(tmp_path / "q"), "--architecture", "small-cnn"]) == 2
     assert "Write the library before the network's name" in capsys.readouterr().err
 
 

@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 
 from saliency_viewer.domain import Prediction
+from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.new_model.dialog import NewModelDialog
 from saliency_viewer.gui.window import MainWindow
 from saliency_viewer.models import LayerNode, read_card
@@ -298,6 +299,11 @@ def test_the_package_that_was_checked_is_saved_and_chosen(
     assert asked.acceptMode() == QFileDialog.AcceptMode.AcceptSave
     asked.close()
     dialog.save_to(str(tiny_model))
+    (question,) = dialog.findChildren(MessageDialog)
+    keep, replace_it = question.buttons
+    assert keep.isDefault()
+    assert not isinstance(process.errands[-1].request, SavePackage)
+    replace_it.click()
     request = process.errands[-1].request
     assert isinstance(request, SavePackage)
     assert (request.new, request.out) == (checked, str(tiny_model))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
@@ -17,12 +19,14 @@ from PySide6.QtWidgets import (
 from saliency_viewer.domain import ModelCard
 from saliency_viewer.errors import UserError
 from saliency_viewer.gui import theme
+from saliency_viewer.gui.dialogs.message import MessageDialog
 from saliency_viewer.gui.dialogs.paths import PathField
 from saliency_viewer.gui.new_model.card_form import CardForm
 from saliency_viewer.gui.new_model.network import NetworkCard
 from saliency_viewer.gui.new_model.outcome import OutcomeCard
 from saliency_viewer.gui.panels.form_area import FormArea
 from saliency_viewer.gui.panels.parts import label, row
+from saliency_viewer.models import is_package
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
 from saliency_viewer.models.making import draft_card
@@ -190,7 +194,23 @@ class NewModelDialog(QDialog):
         dialog.open()
 
     def save_to(self, place: str) -> None:
-        """Write the package that was checked."""
+        """Write the package that was checked; one that is there already is kept unless the user says otherwise."""
+        if not is_package(place):
+            self._write(place)
+            return
+        question = MessageDialog(
+            self,
+            "New model package",
+            "A model package is there already.",
+            "It is lost, with all that was edited in it, when the new one takes its place.",
+            "",
+            ("Keep it", None),
+            ("Replace it", partial(self._write, place)),
+        )
+        question.setWindowModality(Qt.WindowModality.WindowModal)
+        question.show()
+
+    def _write(self, place: str) -> None:
         if self._checked is not None:
             self._begin("Writing the package")
             self.save.emit(self._checked, place)

@@ -12,7 +12,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.architectures import architecture_of, build_network
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
-from saliency_viewer.models.files import MemoryFiles, safe_name
+from saliency_viewer.models.files import MemoryFiles, is_package, safe_name
 from saliency_viewer.models.own_code import Trust
 from saliency_viewer.models.package_writing import package_files, require_package_place, safetensors_bytes, write_files
 from saliency_viewer.models.recognition.forms import WEIGHTS, form_of
@@ -62,9 +62,16 @@ def package_of(
     return package_files(text, name, safetensors_bytes(network.state_dict()), code)
 
 
-def refuse_place(out: str | Path) -> None:
-    """Raise :class:`UserError` when no package may be written there, before anybody is asked anything."""
+def refuse_place(out: str | Path, replace: bool = False) -> None:
+    """Raise :class:`UserError` when no package may be written there, before anybody is asked anything.
+
+    A package that is there already may have been edited since: it is in the way unless ``replace``.
+    """
     path = Path(out)
+    if not replace and is_package(path):
+        raise UserError(
+            "A model package is there already, and would be lost.", "Choose another name, or say --replace."
+        )
     if path.suffix.lower() == ".zip":
         if path.is_dir():
             raise UserError("A folder stands where the package's zip should be.", "Choose another name.")
