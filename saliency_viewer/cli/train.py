@@ -39,7 +39,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="PACKAGE", help="folder of the new model package")
     stopped = parser.add_mutually_exclusive_group()
     stopped.add_argument("--resume", action="store_true", help="go on from the last whole epoch of a stopped training")
-    stopped.add_argument("--anew", action="store_true", help="begin anew in the place of a stopped training")
+    stopped.add_argument(
+        "--anew", action="store_true", help="begin anew in the place of a stopped training or a package"
+    )
     parser.add_argument(
         "--check", action="store_true", help="read the data, try one batch, say what it takes, and stop"
     )

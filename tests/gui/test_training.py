@@ -267,6 +267,21 @@ def test_a_stopped_training_is_replaced_only_by_who_says_so(qtbot, window, page,
     qtbot.waitUntil(lambda: not window.training.run.running, timeout=10000)
 
 
+def test_a_finished_package_is_replaced_only_by_who_says_so(qtbot, window, page, tiny_model) -> None:
+    shown = page("progress\t0.5\tEpoch\n", waits=True)
+    shown.form.out.line.setText(str(tiny_model))
+    shown.go.click()
+    qtbot.waitUntil(lambda: bool(shown.findChildren(MessageDialog)))
+    assert not window.training.run.running
+    keep, replace = shown.findChildren(MessageDialog)[0].buttons
+    assert keep.isDefault()
+    replace.click()
+    qtbot.waitUntil(lambda: window.training.run.fraction == 0.5, timeout=10000)
+    assert "--anew" in window.training.command.process.arguments()
+    shown.stop.click()
+    qtbot.waitUntil(lambda: not window.training.run.running, timeout=10000)
+
+
 def test_empty_fields_mean_what_they_say(page) -> None:
     form = page("").form
     fields = {spec.name: field for one in (form.settings, form.machine) for spec, field in one._fields}

@@ -28,7 +28,7 @@ from saliency_viewer.gui.training.curves import TrainingCurves
 from saliency_viewer.gui.training.form import TrainingForm
 from saliency_viewer.gui.training.outcome import OutcomeCard
 from saliency_viewer.gui.training.run import Phase, Task, Training
-from saliency_viewer.pipeline.training import is_stopped
+from saliency_viewer.pipeline.training import is_finished, is_stopped
 
 _SIZE = (1180, 800)
 _FORM_WIDTH = 420
@@ -102,16 +102,24 @@ class TrainingPage(QWidget):
         except UserError as error:
             self._say(str(error), theme.APPROXIMATE)
             return
-        if task != "train" or not is_stopped(plan):
+        anew = ("Begin anew", partial(self._begin, plan, "anew"))
+        if task == "train" and is_stopped(plan):
+            self._ask(
+                "A training for this package was stopped.",
+                "What it had learnt is kept until a new one takes its place.",
+                ("Go on with it", partial(self._begin, plan, "resume")),
+                anew,
+                ("Cancel", None),
+            )
+        elif task == "train" and is_finished(plan):
+            self._ask(
+                "A finished package is there already.",
+                "It is lost when the new one takes its place, at the end of the training.",
+                ("Keep it", None),
+                anew,
+            )
+        else:
             self._begin(plan, task)
-            return
-        self._ask(
-            "A training for this package was stopped.",
-            "What it had learnt is kept until a new one takes its place.",
-            ("Go on with it", partial(self._begin, plan, "resume")),
-            ("Begin anew", partial(self._begin, plan, "anew")),
-            ("Cancel", None),
-        )
 
     def _begin(self, plan: TrainingPlan, task: Task) -> None:
         self.log.clear()

@@ -13,7 +13,7 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.pipeline.hashing import image_hash
 from saliency_viewer.pipeline.threads import compute_threads
 from saliency_viewer.pipeline.training.ground import SPLITS, Ground, lay_ground
-from saliency_viewer.pipeline.training.place import free_bytes, is_stopped
+from saliency_viewer.pipeline.training.place import free_bytes, is_finished, is_stopped
 from saliency_viewer.runtime.context import RunContext
 from saliency_viewer.runtime.devices import choose_device
 from saliency_viewer.runtime.memory import peak_bytes
@@ -42,6 +42,8 @@ def check_training(plan: TrainingPlan, context: RunContext | None = None) -> lis
         said = [*_about(ground), *ground.warnings]
         if is_stopped(plan):
             said.append("A stopped training for this package is kept: --resume goes on with it, --anew replaces it.")
+        elif is_finished(plan):
+            said.append("A finished package is there already: --anew replaces it.")
         said += _tried(ground, Path(folder), device, context.part(_LAID, 1.0))
     context.report(1.0, "Done")
     return said

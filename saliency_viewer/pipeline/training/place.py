@@ -9,7 +9,7 @@ from pathlib import Path
 
 from saliency_viewer.domain import TrainingPlan
 from saliency_viewer.errors import UserError
-from saliency_viewer.models import require_package_place
+from saliency_viewer.models import is_package, require_package_place
 from saliency_viewer.runtime.files import write_error
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -57,12 +57,22 @@ def is_stopped(plan: TrainingPlan) -> bool:
     return (work_folder(plan) / CHECKPOINT).exists()
 
 
-def require_nothing_stopped(plan: TrainingPlan) -> None:
-    """Raise :class:`UserError` when a training anew would lose what a stopped one has learnt."""
+def is_finished(plan: TrainingPlan) -> bool:
+    """Whether the package is there already."""
+    return is_package(plan.out)
+
+
+def require_nothing_lost(plan: TrainingPlan) -> None:
+    """Raise :class:`UserError` when a training anew would take the place of what an earlier one has learnt."""
     if is_stopped(plan):
         raise UserError(
             "A training for this package was stopped, and what it had learnt would be lost.",
             "Go on with it (--resume), begin anew in its place (--anew), or choose another folder for the package.",
+        )
+    if is_finished(plan):
+        raise UserError(
+            "A finished package is there already, and would be lost.",
+            "Choose another folder for the package, or begin anew in its place (--anew).",
         )
 
 

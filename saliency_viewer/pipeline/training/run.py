@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from saliency_viewer.domain import EpochFigures, ModelCard, TrainingPlan
 from saliency_viewer.errors import UserError
-from saliency_viewer.models import case_table, is_package, write_package
+from saliency_viewer.models import case_table, write_package
 from saliency_viewer.pipeline.threads import compute_threads
 from saliency_viewer.pipeline.training.ground import Ground, lay_ground, plan_record
 from saliency_viewer.pipeline.training.inputs import prepared
@@ -21,8 +21,9 @@ from saliency_viewer.pipeline.training.place import (
     CHECKPOINT,
     cohort_file,
     forget_stopped,
+    is_finished,
     is_stopped,
-    require_nothing_stopped,
+    require_nothing_lost,
 )
 from saliency_viewer.pipeline.training.report import REPORT, Made, write_report
 from saliency_viewer.runtime.context import RunContext
@@ -76,13 +77,13 @@ def run_training(
     resume:
         Go on from the checkpoint beside ``plan.out`` where there is one.
     anew:
-        Replace a checkpoint that is there.
+        Replace a checkpoint or a package that is there.
 
     Raises
     ------
     UserError
-        For the checkpoint of a stopped training without ``resume`` or ``anew``, for bad data, a plan that cannot be, a
-        full disk, too little memory, or a loss that is no number.
+        For the checkpoint of a stopped training without ``resume`` or ``anew``, a package without ``anew``, bad data, a
+        plan that cannot be, a full disk, too little memory, or a loss that is no number.
     Cancelled
         When the user stopped; the checkpoint of the last whole epoch stays.
     """
@@ -90,7 +91,7 @@ def run_training(
     started = time.perf_counter()
     with compute_threads(plan.threads):
         if not (resume or anew):
-            require_nothing_stopped(plan)
+            require_nothing_lost(plan)
         device = choose_device(plan.device)
         ground = lay_ground(plan, context.part(0.0, _LAID))
         if resume:
@@ -116,7 +117,7 @@ def run_training(
 
 def _require_unfinished(plan: TrainingPlan) -> None:
     """Going on from nothing would replace what an earlier training has finished."""
-    if is_package(plan.out) and not is_stopped(plan):
+    if is_finished(plan) and not is_stopped(plan):
         raise UserError(
             "This training is finished: its package is there, and there is nothing to go on from.",
             "Choose another folder for the package, or train anew without resuming.",

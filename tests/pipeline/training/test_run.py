@@ -9,7 +9,7 @@ import pytest
 import saliency_viewer as sv
 from saliency_viewer.domain import EpochFigures
 from saliency_viewer.errors import Cancelled, UserError
-from saliency_viewer.pipeline import read_cohort, run_training
+from saliency_viewer.pipeline import check_training, read_cohort, run_training
 from saliency_viewer.runtime.context import RunContext
 
 
@@ -65,6 +65,17 @@ def stopped(plan):
     return Path(plan.out).with_name(f"{Path(plan.out).name}.training") / "checkpoint.safetensors"
 
 
+def test_a_finished_package_is_not_replaced_without_being_asked(pictures, plan_for):
+    plan = plan_for(pictures(), epochs=1)
+    run_training(plan)
+    before = (Path(plan.out) / "SHA256SUMS").stat().st_mtime_ns
+    with pytest.raises(UserError, match="finished package") as caught:
+        run_training(plan)
+    assert "--anew" in caught.value.hint
+    assert (Path(plan.out) / "SHA256SUMS").stat().st_mtime_ns == before
+    assert "A finished package is there already: --anew replaces it." in check_training(plan)
+
+
 def test_a_stopped_training_is_not_replaced_without_being_asked(pictures, plan_for):
     plan = plan_for(pictures(), epochs=2)
     checkpoint = stopped(plan)
@@ -92,7 +103,7 @@ def test_what_stands_in_the_place_of_the_cohort_is_not_replaced(pictures, plan_f
     place.unlink()
     said = run_training(plan).sentences
     assert any("package.cohort.csv, beside the package," in one for one in said)
-    run_training(plan)  # its own may be replaced
+    run_training(plan, anew=True)  # its own may be replaced
 
 
 def test_regions_of_the_cohort_are_found_from_where_it_stands(pictures, plan_for, tmp_path, monkeypatch):
@@ -138,7 +149,7 @@ def test_an_older_package_is_replaced_with_its_report(pictures, plan_for):
     plan = plan_for(pictures(), epochs=1)
     run_training(plan)
     (Path(plan.out) / "report" / "old.txt").write_text("old")
-    run_training(plan)
+    run_training(plan, anew=True)
     assert not (Path(plan.out) / "report" / "old.txt").exists()
     assert sv.load_model(plan.out).classes == ("kind 0", "kind 1")
 
