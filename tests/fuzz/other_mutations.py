@@ -143,16 +143,20 @@ def _zip(rng: random.Random, data: bytes) -> tuple[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         inner = archive.read(archive.namelist()[0])
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w") as archive:
+
+        def add(name: str, content: bytes) -> None:  # dated 1980, not now
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
         if way == "link":
             link = zipfile.ZipInfo("link.dcm")
             link.external_attr = 0o120777 << 16
             archive.writestr(link, rng.choice(("/etc/hostname", "../../..", "/dev/zero", "link.dcm")))
         if way == "bomb":
-            archive.writestr("zeros.dcm", bytes(rng.choice((1, 40, 120)) * 2**20))
+            add("zeros.dcm", bytes(rng.choice((1, 40, 120)) * 2**20))
         if way == "nested":
-            archive.writestr("inner.zip", data)
-        archive.writestr(rng.choice(_MEMBERS) if way == "names" else "a.dcm", inner)
+            add("inner.zip", data)
+        add(rng.choice(_MEMBERS) if way == "names" else "a.dcm", inner)
     raw = bytearray(stream.getvalue())
     if way == "lies":
         place = raw.find(b"PK\1\2") + rng.choice((8, 10, 20, 24, 28, 42))
