@@ -6,6 +6,7 @@ import importlib.util
 import io
 import json
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
@@ -159,24 +160,29 @@ def test_a_name_twice_is_refused(script):
     refused("torchscript", twice.getvalue(), "damaged")
 
 
+# Of a second one in the same process torch mangles the name.
+CONVOLUTION = rb"c__torch__\.torch\.nn\.modules\.conv[\w.]*\nConv2d"
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         (b"K\x02tQ", b"K\x82tQ"),  # the storage says that it has 130 elements
-        (b"K\x00(K\x02t", b"K\x00(K\x82t"),  # a tensor of 130 elements
-        (b"K\x00(K\x02t", b"K\x7f(K\x02t"),  # 127 elements on
-        (b"K\x00(K\x02t", b"K\x00(J\xff\xff\xff\xfft"),  # of a negative size
-        (b"torch.jit._pickle\nbuild_intlist", b"torch.jit._pickle\nother_intlist"),
-        (b"c__torch__.torch.nn.modules.conv\nConv2d", b"c__torch__.torch.classes.rnn\nCellParamsBase"),
-        (b"c__torch__.torch.nn.modules.conv\nConv2d", b"cos\nsystem"),
+        (rb"K\x00\(K\x02t", b"K\x00(K\x82t"),  # a tensor of 130 elements
+        (rb"K\x00\(K\x02t", b"K\x7f(K\x02t"),  # 127 elements on
+        (rb"K\x00\(K\x02t", b"K\x00(J\xff\xff\xff\xfft"),  # of a negative size
+        (rb"torch\.jit\._pickle\nbuild_intlist", b"torch.jit._pickle\nother_intlist"),
+        (CONVOLUTION, b"c__torch__.torch.classes.rnn\nCellParamsBase"),
+        (CONVOLUTION, b"cos\nsystem"),
     ],
 )
 def test_pickles_that_lie_or_name_foreign_objects_are_refused(script, before, after):
     def change(name, data):
         if not name.endswith("/data.pkl"):
             return data
-        assert before in data
-        return data.replace(before, after, 1)
+        changed, found = re.subn(before, lambda _: after, data, count=1)
+        assert found
+        return changed
 
     refused("torchscript", files.changed(script, change), "damaged|not its own")
 
