@@ -123,6 +123,16 @@ def test_chance_decides_the_colour_and_an_undefined_number_says_why() -> None:
     assert len(sheet.lines) == 1
 
 
+def test_of_two_long_names_both_can_be_told_apart() -> None:
+    first, second = "MobileNetV2 for AP supine or PA", "MobileNetV2 for AP supine or PA (2)"
+    row = AgreementRow(first, "m", second, "m", "repeatability", "", "rank_correlation", 0.5)
+    (line,) = agreement_sheet(Comparison((), ("m",), (row,)), between_models=True).lines
+    a, b = line[0].text.split(" – ")
+    assert a != b
+    assert max(len(a), len(b)) <= 19
+    assert line[0].tip.splitlines() == [first, second]
+
+
 def test_a_failing_model_says_why_in_its_row_and_the_others_go_on(qtbot, page, process, answer) -> None:
     page.intents.compare_run.emit()
     process.say(Failed(process.jobs[0].id, "No weights.", "Add them."))

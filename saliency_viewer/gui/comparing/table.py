@@ -27,6 +27,7 @@ from saliency_viewer.gui.panels.parts import card, label, method_label, row
 _SAME_MODEL = "same model"
 _LOWEST = 84
 _WIDEST = 300  # of a column: long names must not push the numbers out of sight
+_LETTERS = 19  # of a name, where two stand in one column
 _DOT, _GAP = 8, 3
 _TABS = ("Between models", "Between methods", "Regions")
 _FEET = (
@@ -97,7 +98,14 @@ def _pair_words(key: tuple[str, ...], between_models: bool) -> tuple[Cell, ...]:
 
 def _model_cell(*models: str) -> Cell:
     """Names can be longer than there is room: the tooltip says them whole, and the colours are those of the grid."""
-    return Cell(" – ".join(models), "\n".join(models), models=models)
+    names = models if len(models) == 1 else map(_short, models)
+    return Cell(" – ".join(names), "\n".join(models), models=models)
+
+
+def _short(name: str) -> str:
+    """Beginning and end: two trainings of one network differ in the number behind their name."""
+    half = (_LETTERS - 1) // 2
+    return name if len(name) <= _LETTERS else f"{name[:half].rstrip()}…{name[-half:].lstrip()}"
 
 
 def _title(statistic: str, region: str) -> str:
