@@ -208,12 +208,13 @@ def _ranges(groups: dict[str, list[AttributionMap]], memory: Memory) -> dict[str
 def relation(first: AnalysisResult, second: AnalysisResult) -> Relation:
     """Two checkpoints of one architecture: repeatability; two architectures: reproducibility.
 
-    What stands in a program file or in a package's own code cannot be told apart by the card's words.
+    What stands in a program file or in a package's own code cannot be told apart by the card's words. One package
+    twice, by two layers say, tells nothing of trainings.
     """
     if first is second:
         return "same model"
     a, b = first.card, second.card
-    if not (_tells(a.architecture) and _tells(b.architecture)):
+    if first.model_hash == second.model_hash or not (_tells(a.architecture) and _tells(b.architecture)):
         return "unknown"
     same = a.architecture == b.architecture and dict(a.arguments) == dict(b.arguments)
     return "repeatability" if same else "reproducibility"
@@ -228,11 +229,13 @@ Masses = dict[tuple[str, str], dict[str, float | None]]
 
 def _numbers(first: Entry, second: Entry, memory: Memory) -> list[AgreementRow]:
     """What is said of two maps as a whole."""
-    (_, map_a), (_, map_b) = first, second
+    (one, map_a), (other, map_b) = first, second
     shared = _shared(first, second)
-    target = "" if map_a.target == map_b.target else f"targets differ: {map_a.target}, {map_b.target}"
+    notes = [f"targets differ: {map_a.target}, {map_b.target}"] if map_a.target != map_b.target else []
+    if one is not other and map_a.provenance.model_hash == map_b.provenance.model_hash:
+        notes.append("one network twice")
     return [
-        AgreementRow(*shared, "", n.statistic, n.value, n.unit, n.chance, "; ".join(t for t in (n.note, target) if t))
+        AgreementRow(*shared, "", n.statistic, n.value, n.unit, n.chance, "; ".join(t for t in (n.note, *notes) if t))
         for n in agreement(map_a, map_b, memory)
     ]
 

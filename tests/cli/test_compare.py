@@ -170,7 +170,15 @@ def test_slice_wise_models_are_asked_about_the_same_slices_and_the_same_class(im
     rows = [row for row in rows_of(out / "agreement.csv") if row["statistic"] == "rank_correlation"]
     assert len(rows) == 2 * 3 + 3
     assert all(row["value"] for row in rows)
-    assert not any("targets differ" in row["note"] for row in rows)
+    assert not any(row["note"] for row in rows)
+
+
+def test_one_network_under_two_names_is_no_repetition(image: Path, model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "other")
+    assert compare(image, tmp_path / "out", "--model", str(model), str(tmp_path / "other")) == 0
+    rows = [row for row in rows_of(tmp_path / "out" / "agreement.csv") if row["model_a"] != row["model_b"]]
+    assert {row["relation"] for row in rows} == {"unknown"}
+    assert {row["note"] for row in rows if row["statistic"] == "rank_correlation"} == {"one network twice"}
 
 
 def test_a_class_that_a_model_does_not_have_is_left_to_it(image: Path, model: Path, tmp_path: Path) -> None:

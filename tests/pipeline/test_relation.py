@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 
 from saliency_viewer.pipeline.comparison import relation
 
+_HASHES = itertools.count()
+
 
 def _answered(architecture: str, **arguments: Any) -> Any:
-    return SimpleNamespace(card=SimpleNamespace(architecture=architecture, arguments=arguments))
+    card = SimpleNamespace(architecture=architecture, arguments=arguments)
+    return SimpleNamespace(card=card, model_hash=str(next(_HASHES)))
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,12 @@ def test_what_two_models_have_in_common_is_said_only_where_their_cards_tell(
 ) -> None:
     assert relation(first, second) == wanted
     assert relation(second, first) == wanted
+
+
+def test_one_network_twice_says_nothing_of_trainings() -> None:
+    first, second = _answered("timm:resnet18"), _answered("timm:resnet18")
+    second.model_hash = first.model_hash
+    assert relation(first, second) == "unknown"
 
 
 def test_a_model_is_the_same_as_itself() -> None:
