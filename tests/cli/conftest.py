@@ -1,28 +1,15 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
-CARD = """
-[model]
-name = "Tiny block"
-version = "0.1"
-architecture = "builtin:small-cnn-3d"
-weights = "weights.safetensors"
-arguments = { width = 4, downsamplings = 1 }
+sys.path.append(str(Path(__file__).parent))  # test folders are no packages, and tests share tiny_card
 
-[output]
-classes = ["well", "sick"]
-
-[input]
-layout = "3d"
-channels = 1
-size = [8, 24, 20]
-intensity = [{ step = "minmax" }]
-"""
+from tiny_card import CARD
 
 
 @pytest.fixture(autouse=True)

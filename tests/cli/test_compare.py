@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_card import CARD
 
 from saliency_viewer.cli import run
 from saliency_viewer.domain import (
@@ -27,23 +28,6 @@ from saliency_viewer.render import comparison_figure
 from saliency_viewer.spatial import Geometry
 
 METHODS = ("gradient", "grad-cam")
-CARD = """
-[model]
-name = "Tiny block"
-version = "0.1"
-architecture = "builtin:small-cnn-3d"
-weights = "weights.safetensors"
-arguments = { width = 4, downsamplings = 1 }
-
-[output]
-classes = ["well", "sick"]
-
-[input]
-layout = "3d"
-channels = 1
-size = [8, 24, 20]
-intensity = [{ step = "minmax" }]
-"""
 
 
 @pytest.fixture
