@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -15,6 +16,8 @@ from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.classifier import Classifier
 from saliency_viewer.models.forward import make_ready
 from saliency_viewer.spatial import Geometry
+
+sys.path.append(str(Path(__file__).parent))  # test folders are no packages, and tests share files of networks
 
 
 def card_text(

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
+import torch_programs as files
 from torch import nn
 
 from saliency_viewer.errors import UserError
 
-_SPEC = importlib.util.spec_from_file_location("torch_programs", Path(__file__).with_name("torch_programs.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
-
 HOWS = ("static", "dynamic", "decomposed")
-IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(5))
 
 
 def opened(network, shape, how="static"):
     return files.opened("exported", files.exported(network, shape, how), shape)
 
 
-def require_same(found, network, images):
-    with torch.no_grad():
-        torch.testing.assert_close(found(images), network(images), rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("axes", [2, 3])
 def test_what_classifiers_are_made_of(axes, how):
     network = files.randomised(files.Usual(axes))
-    require_same(opened(network, (1, 1, *[12] * axes), how), network, torch.randn(3, 1, *[12] * axes))
+    files.require_same(opened(network, (1, 1, *[12] * axes), how), network, torch.randn(3, 1, *[12] * axes))
 
 
 @pytest.mark.parametrize(
@@ -45,14 +34,14 @@ def test_what_classifiers_are_made_of(axes, how):
 )
 def test_networks_of_torchvision(name, how):
     network, shape = files.miniature(name)
-    require_same(opened(network, shape, how), network, IMAGES[..., : shape[2], : shape[3]])
+    files.require_same(opened(network, shape, how), network, files.IMAGES[..., : shape[2], : shape[3]])
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit", "MONAI 3D DenseNet"])
 def test_networks_broken_down_to_core_operators(name):
     network, shape = files.miniature(name)
     images = torch.randn(2, *shape[1:], generator=torch.Generator().manual_seed(5))
-    require_same(opened(network, shape, "decomposed"), network, images)
+    files.require_same(opened(network, shape, "decomposed"), network, images)
 
 
 @pytest.mark.parametrize("how", ["static", "dynamic"])
@@ -71,7 +60,7 @@ def test_layers_have_the_names_and_classes_that_the_network_has(name, how):
 
 def test_a_program_exported_for_one_image_takes_more():
     network = files.ForOne().eval()
-    require_same(opened(network, (1, 1, 16, 16)), network, torch.randn(5, 1, 16, 16))
+    files.require_same(opened(network, (1, 1, 16, 16)), network, torch.randn(5, 1, 16, 16))
 
 
 def test_half_precision_weights_compute_in_float32():
@@ -131,7 +120,7 @@ def test_a_program_for_any_size_runs_at_the_cards_size():
     stream = io.BytesIO()
     torch.export.save(program, stream)
     found = files.opened("exported", stream.getvalue(), (1, 1, 24, 30))
-    require_same(found, network, torch.randn(2, 1, 24, 30))
+    files.require_same(found, network, torch.randn(2, 1, 24, 30))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 16, 16), (1, 3, 12, 12), (1, 1, 12, 12, 12)])
@@ -198,6 +187,6 @@ def test_the_older_layout_of_the_archive_is_read():
             return "serialized_state_dict.pt", stream.getvalue()
         return None
 
-    require_same(
+    files.require_same(
         files.opened("exported", files.changed(content, older), (1, 1, 12, 12)), network, torch.randn(2, 1, 12, 12)
     )

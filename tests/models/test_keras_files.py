@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
 import sys
 import zipfile
-from pathlib import Path
 
+import keras_files as files
 import numpy as np
 import pytest
 import torch
@@ -19,10 +18,6 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models import check_package, layer_tree, load_package
 from saliency_viewer.models.from_keras import keras_network
 
-# Test modules cannot import each other, so the file is loaded by its place.
-_SPEC = importlib.util.spec_from_file_location("keras_files", Path(__file__).with_name("keras_files.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 keras = files.keras
 # Keras' own, under NumPy 2.
 pytestmark = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import keras_files as files
 import numpy as np
 import pytest
 import torch
@@ -13,9 +11,6 @@ from numpy.typing import NDArray
 from saliency_viewer.attribution import METHODS, explain
 from saliency_viewer.models.from_keras import keras_network
 
-_SPEC = importlib.util.spec_from_file_location("keras_files", Path(__file__).with_name("keras_files.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 keras = files.keras
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import sys
 import zipfile
-from pathlib import Path
 
 import h5py
+import keras_files as files
 import pytest
 import torch
 
@@ -17,10 +16,6 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models.from_keras import keras_network
 from saliency_viewer.models.from_keras.container import _member
 
-# Test modules cannot import each other, so the file is loaded by its place.
-_SPEC = importlib.util.spec_from_file_location("keras_files", Path(__file__).with_name("keras_files.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 keras = files.keras
 # Keras' own, under NumPy 2.
 pytestmark = [

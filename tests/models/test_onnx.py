@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_files as files
 import pytest
 import torch
 from onnx import TensorProto, helper
@@ -21,10 +20,6 @@ from saliency_viewer.models.files import MemoryFiles
 from saliency_viewer.models.making import draft_card, package_of, write_new
 from saliency_viewer.models.programs.block import FixedBatch
 from saliency_viewer.models.recognition.inspection import inspect_checkpoint, read_checkpoint
-
-_SPEC = importlib.util.spec_from_file_location("onnx_files", Path(__file__).with_name("onnx_files.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 GENERATOR = torch.Generator().manual_seed(0)
 SIZE = (3, 32, 32)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx_files as files
 import pytest
 import torch
 from onnx import helper
 
 from saliency_viewer.models.programs.onnx_reading.operators import HANDLERS
 from saliency_viewer.models.programs.onnx_reading.reading import read_onnx
-
-_SPEC = importlib.util.spec_from_file_location("onnx_files", Path(__file__).with_name("onnx_files.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 RANDOM = np.random.default_rng(0)
 IMAGE = (2, 4, 9, 7)

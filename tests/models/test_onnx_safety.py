@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_files as files
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -17,10 +17,6 @@ from saliency_viewer.errors import UserError
 from saliency_viewer.models import load_package
 from saliency_viewer.models.programs.onnx_reading.file import parsed
 from saliency_viewer.models.recognition.inspection import read_checkpoint
-
-_SPEC = importlib.util.spec_from_file_location("onnx_files", Path(__file__).with_name("onnx_files.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 SHAPE = (1, 3, 8, 8)
 KERNEL = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+import torch_programs as files
 from torch import nn
 from torch.nn import functional
 
@@ -16,10 +14,6 @@ from saliency_viewer.models.forward import count_outputs, make_ready
 from saliency_viewer.models.programs.finishing import finished
 from saliency_viewer.models.programs.fusing import fused
 from saliency_viewer.models.programs.steps import Program, Scope, Step, Value, Weight
-
-_SPEC = importlib.util.spec_from_file_location("torch_programs", Path(__file__).with_name("torch_programs.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 SHAPE = (1, 1, 8, 8)
 KINDS = ("exported", "torchscript")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+import torch_programs as files
 
 from saliency_viewer.attribution import METHODS, explain
-
-_SPEC = importlib.util.spec_from_file_location("torch_programs", Path(__file__).with_name("torch_programs.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 KINDS = [("torchscript", "trace"), ("torchscript", "script"), ("exported", "static"), ("exported", "decomposed")]
 METHOD_IDS = (

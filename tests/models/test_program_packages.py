@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+import torch_programs as files
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models import load_package
 from saliency_viewer.models.layers import layer_tree
 from saliency_viewer.models.package import check_package
 from saliency_viewer.models.recognition import inspect_checkpoint
-
-_SPEC = importlib.util.spec_from_file_location("torch_programs", Path(__file__).with_name("torch_programs.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 SHAPE = (1, 1, 12, 12)
 

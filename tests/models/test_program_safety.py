@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import pickle
 import re
 import zipfile
-from pathlib import Path
 
 import pytest
 import torch
+import torch_programs as files
 from torch import nn
 
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.exported.sizes import OF_SIZES
 from saliency_viewer.models.recognition.forms import EXPORTED, TORCHSCRIPT
 from saliency_viewer.models.recognition.programs import program_candidate
-
-_SPEC = importlib.util.spec_from_file_location("torch_programs", Path(__file__).with_name("torch_programs.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 SHAPE = (1, 1, 8, 8)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -19,10 +16,6 @@ from saliency_viewer.models.programs.finishing import finished
 from saliency_viewer.models.programs.fusing import fused
 from saliency_viewer.models.programs.recorder import Recorder
 from saliency_viewer.models.programs.steps import Program, Scope, Step, Value, Weight, leaves, mapped
-
-_SPEC = importlib.util.spec_from_file_location("torch_programs", Path(__file__).with_name("torch_programs.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
 
 ATEN = torch.ops.aten
 

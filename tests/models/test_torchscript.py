@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+import torch_programs as files
 from torch import nn
 
 from saliency_viewer.attribution import explain
 from saliency_viewer.errors import UserError
 from saliency_viewer.models.programs.torchscript.scripted import Scripted
 
-_SPEC = importlib.util.spec_from_file_location("torch_programs", Path(__file__).with_name("torch_programs.py"))
-files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(files)
-
 HOWS = ("trace", "script", "freeze")
-IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(5))
 
 
 def opened(network, shape, how):
     return files.opened("torchscript", files.scripted(network, shape, how), shape)
-
-
-def require_same(found, network, images):
-    with torch.no_grad():
-        torch.testing.assert_close(found(images), network(images), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("how", HOWS)
@@ -35,7 +23,7 @@ def require_same(found, network, images):
 def test_what_classifiers_are_made_of(axes, how):
     network = files.randomised(files.Usual(axes))
     found = opened(network, (1, 1, *[12] * axes), how)
-    require_same(found, network, torch.randn(3, 1, *[12] * axes))
+    files.require_same(found, network, torch.randn(3, 1, *[12] * axes))
     assert not isinstance(found, Scripted)
 
 
@@ -43,13 +31,13 @@ def test_what_classifiers_are_made_of(axes, how):
 @pytest.mark.parametrize("name", [name for name in files.MINIATURES if name != "mobilenet_v3_small"])
 def test_networks_of_torchvision(name, how):
     network, shape = files.miniature(name)
-    require_same(opened(network, shape, how), network, IMAGES[..., : shape[2], : shape[3]])
+    files.require_same(opened(network, shape, how), network, files.IMAGES[..., : shape[2], : shape[3]])
 
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_3d_network_of_monai(how):
     network, shape = files.miniature("MONAI 3D DenseNet")
-    require_same(opened(network, shape, how), network, torch.randn(2, *shape[1:]))
+    files.require_same(opened(network, shape, how), network, torch.randn(2, *shape[1:]))
 
 
 @pytest.mark.parametrize("how", ["trace", "script"])
@@ -75,15 +63,15 @@ def test_a_frozen_program_has_its_operators_as_layers():
 def test_the_answer_of_a_network_with_auxiliary_heads_is_its_main_one():
     network, shape = files.miniature("googlenet")
     with torch.no_grad():
-        expected = network(IMAGES)
-        assert torch.equal(opened(network, shape, "script")(IMAGES)[0], expected)
+        expected = network(files.IMAGES)
+        assert torch.equal(opened(network, shape, "script")(files.IMAGES)[0], expected)
 
 
 @pytest.mark.parametrize("how", ["trace", "freeze"])
 def test_a_program_traced_for_one_image_takes_more(how):
     network = files.ForOne().eval()
     found = opened(network, (1, 1, 16, 16), how)
-    require_same(found, network, torch.randn(5, 1, 16, 16))
+    files.require_same(found, network, torch.randn(5, 1, 16, 16))
 
 
 def test_half_precision_weights_compute_in_float32():
@@ -91,7 +79,7 @@ def test_half_precision_weights_compute_in_float32():
     content = files.scripted(rounded, (1, 1, 12, 12), "script")
     found = files.opened("torchscript", content, (1, 1, 12, 12))
     assert {parameter.dtype for parameter in found.parameters()} == {torch.float32}
-    require_same(found, rounded.float(), torch.randn(2, 1, 12, 12))
+    files.require_same(found, rounded.float(), torch.randn(2, 1, 12, 12))
 
 
 class Steps(nn.Module):
@@ -118,7 +106,7 @@ def test_loops_over_sizes_are_followed():
     network = Steps().eval()
     found = opened(network, (1, 1, 12, 12), "script")
     assert not isinstance(found, Scripted)
-    require_same(found, network, torch.randn(2, 1, 12, 12))
+    files.require_same(found, network, torch.randn(2, 1, 12, 12))
 
 
 def test_a_program_that_looks_at_pixels_has_gradients_and_no_layers():
@@ -236,7 +224,7 @@ def test_training_mode(how):
         assert "eval()" in caught.value.hint
     else:
         network.eval()
-        require_same(files.opened("torchscript", content, (1, 1, 12, 12)), network, torch.randn(2, 1, 12, 12))
+        files.require_same(files.opened("torchscript", content, (1, 1, 12, 12)), network, torch.randn(2, 1, 12, 12))
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 12, 12), (1, 1, 12, 12, 12)])

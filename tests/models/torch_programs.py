@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from saliency_viewer.models.architectures import build_network
 
+IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+
 
 def randomised(network):
     """Evaluating, with statistics and weights that are not what layers begin with."""
@@ -169,3 +171,9 @@ def changed(content, change):
             if found is not None:
                 after.writestr(*(found if isinstance(found, tuple) else (name, found)))
     return written.getvalue()
+
+
+def require_same(found, network, images):
+    """Raise AssertionError unless both answer alike."""
+    with torch.no_grad():
+        torch.testing.assert_close(found(images), network(images), rtol=1e-4, atol=1e-5)
