@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def chart_pixels(figure: Figure) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[..., :3])
 
 
-def dress(axes: Iterable[Axes]) -> None:
+def dress(axes: Iterable[Axes], grid: Literal["y", "both"] | None = "y") -> None:
     """Titles, spines, ticks and a quiet grid, alike on every plot."""
     for one in axes:
         one.title.set(fontsize=12, fontweight="bold", color=INK)
@@ -41,7 +41,8 @@ def dress(axes: Iterable[Axes]) -> None:
         one.tick_params(colors=INK)
         one.xaxis.label.set(color=INK, fontsize=9)
         one.yaxis.label.set(color=INK, fontsize=9)
-        one.grid(axis="y", color=_GRID, linewidth=0.8)
+        if grid is not None:
+            one.grid(axis=grid, color=_GRID, linewidth=0.8)
         one.set_axisbelow(True)
 
 
