@@ -224,6 +224,13 @@ def test_without_an_image_it_says_why_nothing_was_asked(qtbot, window, process) 
     dialog.reject()
 
 
+def test_the_buttons_stay_on_a_small_screen(dialog) -> None:
+    room = dialog.screen().availableGeometry()
+    assert room.height() < 820  # as high as the dialog is where there is room
+    for button in (dialog.try_, dialog.keep):
+        assert room.contains(button.mapToGlobal(button.rect().bottomRight()))
+
+
 def test_what_is_odd_in_a_file_is_said_in_the_colour_of_warnings(qtbot, dialog, process) -> None:
     answer(qtbot, dialog, process, replace(FOUND, warnings=("Values are not numbers.",)), "/models/odd.pt")
     assert dialog.refused.isVisible()

@@ -25,7 +25,7 @@ from saliency_viewer.gui.new_model.card_form import CardForm
 from saliency_viewer.gui.new_model.network import NetworkCard
 from saliency_viewer.gui.new_model.outcome import OutcomeCard
 from saliency_viewer.gui.panels.form_area import FormArea
-from saliency_viewer.gui.panels.parts import label, row
+from saliency_viewer.gui.panels.parts import fit_to_screen, label, row
 from saliency_viewer.models import is_package
 from saliency_viewer.models.card import parse_card
 from saliency_viewer.models.card_text import card_to_toml
@@ -58,7 +58,7 @@ class NewModelDialog(QDialog):
         self.setWindowTitle("New model package")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAcceptDrops(True)
-        self.resize(*_SIZE)
+        fit_to_screen(self, _SIZE)
         self._inspection: Inspection | None = None
         self._checked: NewPackage | None = None  # the package of the last check, if nothing is wrong with it
         self._busy = False

@@ -20,6 +20,8 @@ from PySide6.QtWidgets import (
 from saliency_viewer.domain import AttributionMap
 from saliency_viewer.gui import theme
 
+_FRAME = QSize(8, 40)  # pixels; what the desktop draws around a window is known only once it is shown
+
 
 def label(text: str = "", name: str = "", wraps: bool = False) -> QLabel:
     """A label with a style name; never interprets its text as markup."""
@@ -28,6 +30,12 @@ def label(text: str = "", name: str = "", wraps: bool = False) -> QLabel:
     made.setObjectName(name)
     made.setWordWrap(wraps)
     return made
+
+
+def fit_to_screen(window: QWidget, size: tuple[int, int]) -> None:
+    """Give a new window this width and height, or its screen's where that is smaller: what is below it is lost."""
+    room = window.screen().availableSize() - _FRAME
+    window.resize(QSize(*size).boundedTo(room))
 
 
 class ElidedLabel(QLabel):

@@ -64,7 +64,7 @@ def facts(amap: AttributionMap) -> list[tuple[str, str]]:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 0.05 else "under 0.1 s"
+    return f"{seconds:.1f}\N{NO-BREAK SPACE}s" if seconds >= 0.05 else "under 0.1 s"
 
 
 def about_method(name: str) -> list[tuple[str, str]]:

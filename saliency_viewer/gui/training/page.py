@@ -23,7 +23,7 @@ from saliency_viewer.gui.files import FilePool
 from saliency_viewer.gui.intents import Intents
 from saliency_viewer.gui.panels.form_area import FormArea
 from saliency_viewer.gui.panels.methods import time_left
-from saliency_viewer.gui.panels.parts import label, row, section
+from saliency_viewer.gui.panels.parts import fit_to_screen, label, row, section
 from saliency_viewer.gui.training.curves import TrainingCurves
 from saliency_viewer.gui.training.form import TrainingForm
 from saliency_viewer.gui.training.outcome import OutcomeCard
@@ -52,7 +52,7 @@ class TrainingPage(QWidget):
         self.setWindowTitle("Train a classifier")
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.resize(*_SIZE)
+        fit_to_screen(self, _SIZE)
         self._training = training
         self.form, self.curves = TrainingForm(), TrainingCurves()
         self.check, self.resume, self.go = QPushButton("Check data"), QPushButton("Resume"), QPushButton("Train")
