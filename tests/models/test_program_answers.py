@@ -239,3 +239,12 @@ def test_pieces_that_only_look_like_a_normalisation_stay_pieces():
     image = torch.randn(1, 3, 3)
     assert not torch.allclose(fused(made).run(image), made.run(image))
     torch.testing.assert_close(finished(made, (1, 3, 3))(image), made.run(image))
+
+
+@pytest.mark.parametrize("how", ["trace", "script", "static", "decomposed"])
+def test_a_network_in_double_precision_answers_as_in_single(how):
+    network, images = files.randomised(files.Usual()), torch.randn(3, 1, 12, 12)
+    expected = network(images)
+    kind, write = ("torchscript", files.scripted) if how in ("trace", "script") else ("exported", files.exported)
+    found = files.opened(kind, write(network.double(), (1, 1, 12, 12), how), (1, 1, 12, 12))
+    torch.testing.assert_close(found(images), expected, rtol=1e-4, atol=1e-5)

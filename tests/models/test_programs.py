@@ -307,6 +307,18 @@ def test_dropout_that_drops_nothing_is_none():
     assert torch.equal(found(torch.ones(2, 3)), -torch.ones(2, 3))
 
 
+@pytest.mark.parametrize("weights", [torch.float32, torch.float64])
+def test_a_program_that_needs_double_precision_is_refused(weights):
+    """1e9 and back takes all digits of single precision, and few of double."""
+    far = {"w": torch.full((3,), 1e9, dtype=weights)}
+    steps = [(ATEN.to.dtype, torch.float64)] if weights == torch.float32 else []
+    made = program(*steps, (torch.add, Weight("w")), (torch.sub, Weight("w")), weights=far)
+    with pytest.raises(UserError, match="double precision"):
+        finished(made, (1, 3))
+    near = program(*steps, (torch.add, Weight("w")), weights={"w": torch.ones(3, dtype=weights)})
+    torch.testing.assert_close(finished(near, (1, 3))(torch.ones(2, 3)), torch.full((2, 3), 2.0))
+
+
 def test_everything_is_computed_in_float32():
     made = program((ATEN.to.dtype, torch.float16), (torch.mul, Weight("w")), weights={"w": torch.ones(3).double() / 3})
     found = finished(made, (1, 3))(torch.ones(2, 3))

@@ -132,13 +132,19 @@ def _with_head(network):
 MINIATURES = ("resnet18", "densenet", "mobilenet_v3_small", "efficientnet", "convnext", "swin", "vit")
 
 
+def _example(network, shape):
+    """Noise in the precision of the network's weights."""
+    precision = next((weight.dtype for weight in network.parameters()), torch.float32)
+    return torch.randn(shape, dtype=precision)
+
+
 def scripted(network, shape, how):
     """A TorchScript file: ``trace``, ``script``, and ``freeze`` of what was scripted."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and tracing warns of what tests mean to do
         if how == "trace":
-            program = torch.jit.trace(network, torch.randn(shape), check_trace=False)
+            program = torch.jit.trace(network, _example(network, shape), check_trace=False)
         else:
             program = torch.jit.script(network)
         torch.jit.save(torch.jit.freeze(program) if how == "freeze" else program, stream)
@@ -151,7 +157,7 @@ def exported(network, shape, how="static"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         free = {"dynamic_shapes": ({0: torch.export.Dim("batch", min=1, max=64)},)} if how == "dynamic" else {}
-        example = torch.randn((2, *shape[1:]) if how == "dynamic" else shape)
+        example = _example(network, (2, *shape[1:]) if how == "dynamic" else shape)
         program = torch.export.export(network, (example,), **free)
         torch.export.save(program.run_decompositions() if how == "decomposed" else program, stream)
     return stream.getvalue()
