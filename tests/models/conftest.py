@@ -63,6 +63,18 @@ def oblique(
     return Geometry(shape, affine)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def same_numbers_for_the_module() -> None:
+    """Networks begin with torch's random numbers: the same ones, whatever ran before in this process."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_for_the_test() -> None:
+    """The same for every test."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def make() -> ModuleType:
     """The functions of this file (test modules cannot import each other)."""
