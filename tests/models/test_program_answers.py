@@ -14,6 +14,7 @@ from saliency_viewer.models.forward import count_outputs, make_ready
 from saliency_viewer.models.programs.finishing import finished
 from saliency_viewer.models.programs.fusing import fused
 from saliency_viewer.models.programs.steps import Program, Scope, Step, Value, Weight
+from saliency_viewer.models.programs.torchscript.scripted import Scripted
 
 SHAPE = (1, 1, 8, 8)
 KINDS = ("exported", "torchscript")
@@ -248,3 +249,19 @@ def test_a_network_in_double_precision_answers_as_in_single(how):
     kind, write = ("torchscript", files.scripted) if how in ("trace", "script") else ("exported", files.exported)
     found = files.opened(kind, write(network.double(), (1, 1, 12, 12), how), (1, 1, 12, 12))
     torch.testing.assert_close(found(images), expected, rtol=1e-4, atol=1e-5)
+
+
+class Far(Odd):
+    """1e9 and back takes all digits of single precision, and few of double."""
+
+    def end(self, y):
+        return ((y.double() + 1e9) - 1e9).float()
+
+
+def test_what_needs_double_precision_runs_as_a_whole_or_not_at_all():
+    network, images = Far().eval(), torch.randn(SHAPE)
+    found = files.opened("torchscript", files.scripted(network, SHAPE, "trace"), SHAPE)
+    assert isinstance(found, Scripted)
+    torch.testing.assert_close(found(images), network(images))
+    with pytest.raises(UserError, match="double precision"):
+        files.opened("exported", files.exported(network, SHAPE), SHAPE)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def build(request: Request) -> nn.Module:
     """The network as a tree of modules where the program can be read; else the program as it is."""
-    from saliency_viewer.models.programs.finishing import finished
+    from saliency_viewer.models.programs.finishing import NeedsDouble, finished
     from saliency_viewer.models.programs.steady import Unsteady
     from saliency_viewer.models.programs.torchscript.bounds import require_end, require_small
     from saliency_viewer.models.programs.torchscript.loading import load_script
@@ -31,6 +31,8 @@ def build(request: Request) -> nn.Module:
         why = str(error)
     except Unsteady:  # what it writes into may be made anew each time, and look like a weight only here
         why = "it writes into its own tensors"
+    except NeedsDouble:
+        why = "it needs double precision"
     require_end(script)
     _require_steady(script.module, request.shape)
     return Scripted(script.module, why)

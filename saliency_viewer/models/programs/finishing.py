@@ -26,11 +26,15 @@ _HALF = (torch.float16, torch.bfloat16)
 _NO_LAYERS = frozenset({"getitem", "sym_size", "mul", "add", "sub", "floordiv"})  # numbers, and parts of outputs
 
 
+class NeedsDouble(UserError):  # noqa: N818 - what is wrong with the program
+    """What a program computes in double precision comes out otherwise in single."""
+
+
 def finished(program: Program, shape: tuple[int, ...]) -> Block:
     """The network: float32 on the CPU, for any number of images, as a tree of modules.
 
     ``shape`` is that of an example, (N, ...). Raises :class:`UserError` for programs in training mode, for weights
-    that are not sound, and for programs that cannot run or do not answer the same twice.
+    that are not sound, and for programs that cannot run or do not answer the same twice; :class:`NeedsDouble`.
     """
     refuse_training(program)
     _refuse_depth(program)
@@ -73,7 +77,7 @@ def _whole(program: Program, shape: tuple[int, ...]) -> Program:
 
 
 def _refuse_double(program: Program, single: Program, shape: tuple[int, ...]) -> None:
-    """Raise :class:`UserError` when what the file computes in double precision comes out otherwise in single."""
+    """Raise :class:`NeedsDouble` when the answer is another one in single precision."""
     if not _is_double(program):
         return
     weights = {name: weight.float() if weight.dtype in _HALF else weight for name, weight in program.weights.items()}
@@ -84,7 +88,7 @@ def _refuse_double(program: Program, single: Program, shape: tuple[int, ...]) ->
     except MISTAKES:  # its weights are doubles, and so must the image be
         written = double.run(sample.double(), before=require_room_for)
     if not agree(single.run(sample), mapped(written, _rounded)):
-        raise UserError(
+        raise NeedsDouble(
             "The program computes in double precision, and what it says depends on it; here all is computed in single.",
             "Export the network after network.float(), from a forward that converts nothing to double.",
         )
